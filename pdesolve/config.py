@@ -1,0 +1,101 @@
+"""What a run is made of, as plain frozen data: read from TOML, overridden by the command line, saved with the run.
+
+Nothing here imports JAX, so that `--help` stays quick. A problem's own `recipe()` is the default; a TOML
+file or a flag states what differs.
+"""
+
+from dataclasses import dataclass, field
+
+__all__ = ["DataConfig", "NetworkConfig", "PointsConfig", "Recipe", "StageConfig"]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The approximating model."""
+
+    name: str = "mlp"
+    """Registered network or operator (`pdesolve list networks`, `pdesolve list operators`)."""
+    width: int = 20
+    """Units (or channels) of a hidden layer."""
+    depth: int = 3
+    """Number of hidden layers."""
+    activation: str = "tanh"
+    """tanh, sin, swish, gelu, or adaptive_ before one of them."""
+    options: dict[str, float | int | bool | str] = field(default_factory=dict)
+    """Further keyword arguments of the named architecture, e.g. `modes = 16` for an FNO."""
+
+
+@dataclass(frozen=True)
+class PointsConfig:
+    """Collocation points of a physics-informed training."""
+
+    interior: int = 4096
+    """Points inside the domain."""
+    boundary: int = 512
+    """Points for each condition on a boundary part, initial conditions included."""
+    sampler: str = "sobol"
+    """uniform, sobol, halton, latin_hypercube or grid."""
+    adaptive: str = "rad"
+    """rad (redraw by residual), rar_d (add where the residual is large) or none (fixed points)."""
+    refresh: int = 25
+    """Steps between two adaptive refreshes; also the steps of one dispatch."""
+    candidates: int = 4
+    """Candidate points of a refresh, as a multiple of `interior`."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Data of a family of problems, generated where it is needed."""
+
+    train: int = 1000
+    """Training samples."""
+    test: int = 200
+    """Held-out samples; never seen in training."""
+    resolution: int = 256
+    """Grid points of a sample in each direction."""
+    batch: int = 20
+    """Samples of one training step."""
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage of training: an optimiser and its budget (the first limit reached ends it)."""
+
+    optimiser: str = "levenberg_marquardt"
+    """Registered optimiser, or the name of any optax one (`pdesolve list optimisers`)."""
+    steps: int | None = None
+    """Largest number of steps."""
+    seconds: float | None = None
+    """Wall-clock limit; resolved to a number of steps in the run's own `run.toml`."""
+    target: float | None = None
+    """Stop when the relative L2 error (against the reference) falls to this."""
+    options: dict[str, float | int | bool | str] = field(default_factory=dict)
+    """Further keyword arguments of the optimiser, e.g. `learning_rate = 1e-3`."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a problem is solved: everything a run needs besides the problem and its parameters."""
+
+    method: str = "pinn"
+    """Registered method (`pdesolve list methods`)."""
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    """The approximating model."""
+    points: PointsConfig = field(default_factory=PointsConfig)
+    """Collocation points (physics-informed methods)."""
+    data: DataConfig = field(default_factory=DataConfig)
+    """Generated data (operators and flows)."""
+    stages: tuple[StageConfig, ...] = (StageConfig(seconds=60.0),)
+    """Training stages, run in order."""
+    exact: bool = True
+    """Meet conditions exactly by the problem's own transform where it has one; otherwise as loss terms."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """Weights of loss terms by name; 1 where not named."""
+    windows: int = 1
+    """Number of consecutive time windows, each with a network of its own."""
+    precision: str = "float64"
+    """float64 or float32."""
+    seed: int = 0
+    """Seed of everything random in the run."""
+    grid: dict[str, int] = field(default_factory=dict)
+    """Points by coordinate of the grid on which the solution is evaluated and stored."""
