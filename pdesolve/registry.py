@@ -25,7 +25,9 @@ GROUPS = ("problems", "operators", "networks", "optimisers", "methods")
 def _entries(group: str) -> dict[str, EntryPoint]:
     if group not in GROUPS:
         raise UnknownNameError("registry group", group, GROUPS)
-    return {entry.name: entry for entry in sorted(entry_points(group=f"pdesolve.{group}"), key=lambda e: e.name)}
+    return {
+        entry.name: entry for entry in sorted(entry_points(group=f"pdesolve.{group}"), key=lambda e: e.name)
+    }
 
 
 def names(group: str) -> tuple[str, ...]:
@@ -46,7 +48,9 @@ def load(group: str, name: str) -> Any:
     try:
         return entries[name].load()
     except (ImportError, AttributeError) as error:
-        raise PdesolveError(f"{group.removesuffix('s')} {name!r} ({entries[name].value}) does not load: {error}") from error
+        raise PdesolveError(
+            f"{group.removesuffix('s')} {name!r} ({entries[name].value}) does not load: {error}"
+        ) from error
 
 
 def describe(group: str, name: str) -> str:
