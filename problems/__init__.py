@@ -1,0 +1,37 @@
+"""Named problems: one equation with its domain, data and reference in one file each."""
+
+from typing import TYPE_CHECKING
+
+from pdesolve._lazy import attach
+
+if TYPE_CHECKING:
+    from .advection import Advection as Advection
+    from .allen_cahn import AllenCahn as AllenCahn
+    from .burgers import Burgers as Burgers
+    from .heat_1d import Heat1D as Heat1D
+    from .helmholtz_2d import Helmholtz2D as Helmholtz2D
+    from .kdv import KdV as KdV
+    from .kovasznay import Kovasznay as Kovasznay
+    from .lid_driven_cavity import LidDrivenCavity as LidDrivenCavity
+    from .poisson_1d import Poisson1D as Poisson1D
+    from .poisson_2d import Poisson2D as Poisson2D
+    from .schrodinger import Schrodinger as Schrodinger
+    from .wave_1d import Wave1D as Wave1D
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Advection": ".advection",
+        "AllenCahn": ".allen_cahn",
+        "Burgers": ".burgers",
+        "Heat1D": ".heat_1d",
+        "Helmholtz2D": ".helmholtz_2d",
+        "KdV": ".kdv",
+        "Kovasznay": ".kovasznay",
+        "LidDrivenCavity": ".lid_driven_cavity",
+        "Poisson1D": ".poisson_1d",
+        "Poisson2D": ".poisson_2d",
+        "Schrodinger": ".schrodinger",
+        "Wave1D": ".wave_1d",
+    },
+)
