@@ -133,13 +133,9 @@ class Condition(eqx.Module):
     def __check_init__(self):
         places = [self.part is not None, self.points is not None, self.periodic_axis is not None]
         if sum(places) != 1:
-            raise PdesolveError(
-                f"condition {self.name!r} needs exactly one of `part`, `points`, `periodic_axis`."
-            )
+            raise PdesolveError(f"condition {self.name!r} needs exactly one of `part`, `points`, `periodic_axis`.")
         if self.points is not None and len(self.points) == 0:
-            raise PdesolveError(
-                f"condition {self.name!r} selects no point: `points` has shape {self.points.shape}."
-            )
+            raise PdesolveError(f"condition {self.name!r} selects no point: `points` has shape {self.points.shape}.")
 
 
 Prescribed = float | Callable[[Any], Any]
@@ -176,9 +172,7 @@ def robin(
         result = {}
         for field, (a, b, c) in values.items():
             u = getattr(fields, field)
-            result[field] = (
-                _value(a, at) * u + _value(b, at) * directional_derivative(u, at.normal) - _value(c, at)
-            )
+            result[field] = _value(a, at) * u + _value(b, at) * directional_derivative(u, at.normal) - _value(c, at)
         return result
 
     return Condition(name or part, residual, part=part, fields=tuple(values), kind="robin")
@@ -303,9 +297,7 @@ def refine(
             start = time.perf_counter()
             evaluate = solve(resolution)
             return Classical(time.perf_counter() - start, reached, resolution, description, evaluate)
-    raise PdesolveError(
-        f"the classical solver ({description}) reached {best:.1e}, not the tolerance {tolerance:.1e}."
-    )
+    raise PdesolveError(f"the classical solver ({description}) reached {best:.1e}, not the tolerance {tolerance:.1e}.")
 
 
 class AbstractProblem(eqx.Module):

@@ -25,9 +25,7 @@ GROUPS = ("problems", "operators", "networks", "optimisers", "methods")
 def _entries(group: str) -> dict[str, EntryPoint]:
     if group not in GROUPS:
         raise UnknownNameError("registry group", group, GROUPS)
-    return {
-        entry.name: entry for entry in sorted(entry_points(group=f"pdesolve.{group}"), key=lambda e: e.name)
-    }
+    return {entry.name: entry for entry in sorted(entry_points(group=f"pdesolve.{group}"), key=lambda e: e.name)}
 
 
 def names(group: str) -> tuple[str, ...]:

@@ -72,9 +72,7 @@ def clenshaw_curtis(n: int, interval: Interval = (-1.0, 1.0)) -> Float[np.ndarra
     return weights * (interval[1] - interval[0]) / 2
 
 
-def barycentric_matrix(
-    points: Float[np.ndarray, " n"], targets: Float[np.ndarray, " m"]
-) -> Float[np.ndarray, "m n"]:
+def barycentric_matrix(points: Float[np.ndarray, " n"], targets: Float[np.ndarray, " m"]) -> Float[np.ndarray, "m n"]:
     """Return the matrix that interpolates from Chebyshev `points` of any interval to `targets` inside it."""
     n = len(points)
     weights = (-1.0) ** np.arange(n)
@@ -86,9 +84,7 @@ def barycentric_matrix(
     return np.where(hit.any(axis=1, keepdims=True), hit, matrix)
 
 
-def barycentric(
-    values: np.ndarray, points: np.ndarray | Sequence[np.ndarray], targets: np.ndarray
-) -> np.ndarray:
+def barycentric(values: np.ndarray, points: np.ndarray | Sequence[np.ndarray], targets: np.ndarray) -> np.ndarray:
     """Interpolate values on a tensor product of Chebyshev points to scattered targets.
 
     Args:

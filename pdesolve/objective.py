@@ -1,0 +1,359 @@
+r"""The one noun between models and training methods: named terms over residual vectors.
+
+An `Objective` is a tuple of blocks. A block owns one sampler and one function
+
+    evaluate(trainables, samples, key, context) -> ({term: z}, aux)
+
+whose terms share the batch and the forward pass. A term is the vector `z` (leading axis: samples) together with an
+outer function, a weight and a kind. Training methods see an `Evaluation`: the objective at fixed samples, from which
+they take whatever they need: a scalar, a gradient for each term, or the rows of a Gauss-Newton system.
+"""
+
+import abc
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from .errors import PdesolveError
+from .rows import AbstractRowRule
+from .samplers import AbstractSampler, Batch
+
+__all__ = [
+    "AbstractBlock",
+    "AbstractOuter",
+    "BatchBlock",
+    "Context",
+    "Density",
+    "Evaluation",
+    "Objective",
+    "PointwiseBlock",
+    "Rows",
+    "Squares",
+    "Term",
+]
+
+
+class Context(eqx.Module):
+    """What an evaluation may depend on besides parameters and samples."""
+
+    step: Int[Array, ""]
+    """Steps taken in this stage."""
+    progress: Float[Array, ""]
+    """The share of the stage's budget used, 0 to 1."""
+    layer_state: PyTree = None
+    """State of layers (running means, say); a block returns the new one as `aux["layer_state"]`."""
+    settings: Mapping[str, Any] = eqx.field(static=True, default_factory=dict)
+    """The stage's static settings, e.g. an unroll length."""
+
+
+class AbstractOuter(eqx.Module):
+    r"""The outer function of a term: the mean over samples of $w_i\,\ell(z_i + s_i)$."""
+
+    @abc.abstractmethod
+    def density(self, z: Float[Array, "..."]) -> Float[Array, ""]:
+        r"""$\ell(z_i)$ of one sample."""
+
+    @abc.abstractmethod
+    def curvature_root(self, z: Float[Array, " c"]) -> Float[Array, "k c"] | None:
+        r"""$S$ with $S^\top S = H \succeq 0$ the curvature of $\ell$ at one flattened sample; None for the identity.
+
+        Raises:
+            PdesolveError: If no positive semi-definite curvature is known.
+        """
+
+
+class Squares(AbstractOuter):
+    r"""$\ell(z) = \tfrac12 |z|^2$, the default: least squares."""
+
+    def density(self, z):
+        """Half the sum of squares."""
+        return 0.5 * jnp.sum(jnp.square(z))
+
+    def curvature_root(self, z):
+        """The identity."""
+        return None
+
+
+class Density(AbstractOuter):
+    r"""Any density $\ell(z)$, e.g. an energy, with an optional positive semi-definite curvature root."""
+
+    function: Callable[[Float[Array, "..."]], Float[Array, ""]]
+    root: Callable[[Float[Array, " c"]], Float[Array, "k c"]] | None = None
+
+    def density(self, z):
+        """`function(z)`."""
+        return self.function(z)
+
+    def curvature_root(self, z):
+        """`root(z)`, if there is one."""
+        if self.root is None:
+            raise PdesolveError("this term's outer function has no curvature; give `Density(function, root=...)`.")
+        return self.root(z)
+
+
+class Term(eqx.Module):
+    """A named residual vector and what is made of it."""
+
+    name: str = eqx.field(static=True)
+    weight: float | Float[Array, ""] = 1.0
+    outer: AbstractOuter = Squares()
+    kind: str = eqx.field(static=True, default="loss")
+    """`loss` (made small), `equality` or `inequality` (then z is the constraint c, or c <= 0)."""
+    row_rule: AbstractRowRule | None = None
+    """Row weights and shifts with a state of their own, outside differentiation."""
+
+    def __check_init__(self):
+        if self.kind not in ("loss", "equality", "inequality"):
+            raise PdesolveError(f"term {self.name!r}: kind must be loss, equality or inequality; got {self.kind!r}.")
+
+
+class AbstractBlock(eqx.Module):
+    """Terms that share samples and a forward pass."""
+
+    terms: eqx.AbstractVar[tuple[Term, ...]]
+    sampler: eqx.AbstractVar[AbstractSampler]
+
+    @abc.abstractmethod
+    def evaluate(
+        self, trainables: PyTree, samples: PyTree, key: PRNGKeyArray, context: Context
+    ) -> tuple[dict[str, Float[Array, "n ..."]], dict[str, Any]]:
+        """Return the residual vectors by term, leading axis the samples, and `aux`.
+
+        `aux` may hold `metrics` (name to scalar) and `layer_state`.
+        """
+
+    @abc.abstractmethod
+    def jacobian(
+        self, params: PyTree, unfilter: Callable, samples: PyTree, key: PRNGKeyArray, context: Context
+    ) -> tuple[dict[str, Float[Array, "n ..."]], dict[str, PyTree]]:
+        """Return the residual vectors and, by term, the pytree of their Jacobians, leaves `(n, c, *leaf)`."""
+
+
+class PointwiseBlock(AbstractBlock):
+    """A block given by a function of one sample, `residual(trainables, sample, key, context) -> {term: scalar or (c,)}`.
+
+    Samples do not see each other, so the rows of the Jacobian cost one pullback a row.
+    """
+
+    residual: Callable[[PyTree, PyTree, PRNGKeyArray, Context], dict[str, Array]]
+    sampler: AbstractSampler
+    terms: tuple[Term, ...]
+    chunk: int | None = eqx.field(static=True, default=None)
+    """Samples evaluated at a time, to bound memory; all at once if None."""
+
+    def evaluate(self, trainables, samples, key, context):
+        """Map `residual` over the samples."""
+        return self._map(lambda sample, key: self.residual(trainables, sample, key, context), samples, key), {}
+
+    def jacobian(self, params, unfilter, samples, key, context):
+        """Pull back each component of each term, sharing one forward pass a sample."""
+
+        def rows(sample, key):
+            def flat(params):
+                z = self.residual(unfilter(params), sample, key, context)
+                return jnp.concatenate([jnp.ravel(z[term.name]) for term in self.terms]), z
+
+            values, pullback, z = jax.vjp(flat, params, has_aux=True)
+            return z, jax.vmap(lambda cotangent: pullback(cotangent)[0])(jnp.eye(len(values), dtype=values.dtype))
+
+        z, stacked = self._map(rows, samples, key)
+        jacobians, start = {}, 0
+        for term in self.terms:
+            size = z[term.name][0].size
+            jacobians[term.name] = jax.tree.map(lambda leaf, a=start, b=start + size: leaf[:, a:b], stacked)
+            start += size
+        return z, jacobians
+
+    def _map(self, function, samples, key):
+        keys = jax.random.split(key, jax.tree.leaves(samples)[0].shape[0])
+        if self.chunk is None:
+            return jax.vmap(function)(samples, keys)
+        return jax.lax.map(lambda pair: function(*pair), (samples, keys), batch_size=self.chunk)
+
+
+class BatchBlock(AbstractBlock):
+    """A block given by a function of the whole batch, for samples that see each other (normalisation, say)."""
+
+    function: Callable[..., tuple[dict[str, Array], dict[str, Any]]]
+    sampler: AbstractSampler
+    terms: tuple[Term, ...]
+
+    def evaluate(self, trainables, samples, key, context):
+        """`function(trainables, samples, key, context)`."""
+        return self.function(trainables, samples, key, context)
+
+    def jacobian(self, params, unfilter, samples, key, context):
+        """Pull back every row through the whole batch: exact, and as many reverse passes as there are rows."""
+        names = [term.name for term in self.terms]
+
+        def chosen(params):
+            z, _ = self.function(unfilter(params), samples, key, context)
+            return {name: z[name] for name in names}
+
+        z, pullback = jax.vjp(chosen, params)
+        jacobians = {}
+        for name in names:
+            n, c = z[name].shape[0], z[name][0].size
+            zero = jax.tree.map(jnp.zeros_like, z)
+
+            def row(unit, name=name, zero=zero):
+                return pullback(zero | {name: unit.reshape(z[name].shape)})[0]
+
+            rows = jax.vmap(row)(jnp.eye(n * c, dtype=z[name].dtype))
+            jacobians[name] = jax.tree.map(lambda leaf, n=n, c=c: leaf.reshape(n, c, *leaf.shape[1:]), rows)
+        return z, jacobians
+
+
+class Objective(eqx.Module):
+    """Blocks of terms.
+
+    Raises:
+        PdesolveError: If two terms share a name, or there is none.
+    """
+
+    blocks: tuple[AbstractBlock, ...]
+
+    def __check_init__(self):
+        names = [term.name for term in self.terms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice or not names:
+            raise PdesolveError(f"an objective needs terms with distinct names; got {names}.")
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """All terms, in the order of the blocks."""
+        return tuple(term for block in self.blocks for term in block.terms)
+
+
+class Rows(eqx.Module):
+    """Row weights and shifts of a term at the current samples; None stands for 1 and 0."""
+
+    weights: Float[Array, " n"] | None = None
+    shift: Float[Array, "n ..."] | None = None
+
+
+class GaussNewton(eqx.Module):
+    """The quadratic model of a loss: value, gradient `(p,)` and a root `(p, rows)` of the curvature, root root^T."""
+
+    loss: Float[Array, ""]
+    gradient: Float[Array, " p"]
+    root: Float[Array, "p rows"]
+    unravel: Callable[[Float[Array, " p"]], PyTree]
+
+
+class Evaluation(eqx.Module):
+    """An objective at fixed samples and row weights, as a function of the parameters being trained.
+
+    `params` is the trained part of the trainables (`eqx.partition`); `frozen` the rest.
+    """
+
+    objective: Objective
+    batches: tuple[Batch, ...]
+    rows: dict[str, Rows]
+    key: PRNGKeyArray
+    context: Context
+    frozen: PyTree
+
+    def _unfilter(self, params: PyTree) -> PyTree:
+        return eqx.combine(params, self.frozen)
+
+    def _outer(self, term: Term, z: Float[Array, "n ..."]) -> Float[Array, ""]:
+        rows = self.rows.get(term.name, Rows())
+        z = z if rows.shift is None else z + rows.shift
+        densities = jax.vmap(term.outer.density)(z)
+        return term.weight * jnp.mean(densities if rows.weights is None else rows.weights * densities)
+
+    def _block_losses(self, index: int, params: PyTree) -> tuple[dict[str, Array], dict[str, Any]]:
+        block = self.objective.blocks[index]
+        key = jax.random.fold_in(self.key, index)
+        z, aux = block.evaluate(self._unfilter(params), self.batches[index].samples, key, self.context)
+        return {term.name: self._outer(term, z[term.name]) for term in block.terms}, aux
+
+    def residuals(self, params: PyTree) -> dict[str, Float[Array, "n ..."]]:
+        """Return the residual vector of every term."""
+        result = {}
+        for index, block in enumerate(self.objective.blocks):
+            key = jax.random.fold_in(self.key, index)
+            z, _ = block.evaluate(self._unfilter(params), self.batches[index].samples, key, self.context)
+            result.update({term.name: z[term.name] for term in block.terms})
+        return result
+
+    def term_losses(self, params: PyTree) -> tuple[dict[str, Float[Array, ""]], dict[str, Any]]:
+        """Return the weighted loss of every term, and the blocks' `aux` merged."""
+        losses, merged = {}, {}
+        for index in range(len(self.objective.blocks)):
+            block_losses, aux = self._block_losses(index, params)
+            losses.update(block_losses)
+            merged = _merge(merged, aux)
+        return losses, merged
+
+    def loss(self, params: PyTree) -> tuple[Float[Array, ""], tuple[dict[str, Float[Array, ""]], dict[str, Any]]]:
+        """Return the sum of the loss terms, and `(term_losses, aux)`."""
+        losses, aux = self.term_losses(params)
+        total = sum(losses[term.name] for term in self.objective.terms if term.kind == "loss")
+        return jnp.asarray(total), (losses, aux)
+
+    def term_gradients(self, params: PyTree, names: Iterable[str] | None = None) -> tuple[dict, dict, dict]:
+        """Return term losses, gradients by term, and aux; for some terms only if `names` is given.
+
+        Each block's forward pass is shared by the pullbacks of its terms; blocks without a named term are not run.
+        """
+        wanted = set(names) if names is not None else {term.name for term in self.objective.terms}
+        losses, gradients, merged = {}, {}, {}
+        for index, block in enumerate(self.objective.blocks):
+            chosen = [term.name for term in block.terms if term.name in wanted]
+            if not chosen:
+                continue
+            values, pullback, aux = jax.vjp(lambda p, i=index: self._block_losses(i, p), params, has_aux=True)
+            for name in chosen:
+                unit = {other: jnp.full_like(value, other == name) for other, value in values.items()}
+                losses[name], (gradients[name],) = values[name], pullback(unit)
+            merged = _merge(merged, aux)
+        return losses, gradients, merged
+
+    def gauss_newton(self, params: PyTree) -> GaussNewton:
+        r"""Return the Gauss-Newton model $\tfrac12 p^\top J^\top H J\,p + g^\top p + L$ of the sum of the loss terms.
+
+        Rows are scaled by $\sqrt{w_m w_i / n_m}$. The root is stored with parameters along the leading axis: products
+        that contract the trailing axis run at twice the speed of the other layout on a CPU.
+        """
+        _, unravel = jax.flatten_util.ravel_pytree(params)
+        loss, gradient, roots = jnp.asarray(0.0), jnp.asarray(0.0), []
+        for index, block in enumerate(self.objective.blocks):
+            key = jax.random.fold_in(self.key, index)
+            samples = self.batches[index].samples
+            z, jacobians = block.jacobian(params, self._unfilter, samples, key, self.context)
+            for term in block.terms:
+                if term.kind == "loss":
+                    value, slope, root = self._term_model(term, z[term.name], jacobians[term.name])
+                    loss, gradient = loss + value, gradient + slope
+                    roots.append(root)
+        return GaussNewton(loss, gradient, jnp.concatenate(roots, axis=1), unravel)
+
+    def _term_model(self, term: Term, z: Float[Array, "n ..."], jacobian: PyTree) -> tuple[Array, Array, Array]:
+        rows = self.rows.get(term.name, Rows())
+        shifted = z if rows.shift is None else z + rows.shift
+        n = z.shape[0]
+        weights = term.weight * (jnp.ones(n, z.dtype) if rows.weights is None else rows.weights) / n
+        flat = jnp.concatenate(
+            [jnp.moveaxis(leaf.reshape(n, z[0].size, -1), -1, 0) for leaf in jax.tree.leaves(jacobian)]
+        )  # (p, n, c)
+        slopes = jax.vmap(jax.grad(term.outer.density))(shifted).reshape(n, -1)
+        gradient = jnp.einsum("pnc,nc->p", flat, weights[:, None] * slopes)
+        scaled = flat * jnp.sqrt(weights)[:, None]
+        if term.outer.curvature_root(jnp.ravel(z[0])) is not None:
+            root = jax.vmap(term.outer.curvature_root)(shifted.reshape(n, -1))
+            scaled = jnp.einsum("pnc,nkc->pnk", scaled, root)
+        return self._outer(term, z), gradient, scaled.reshape(scaled.shape[0], -1)
+
+
+def _merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Merge the `aux` of two blocks: metrics are united, the later layer state counts."""
+    merged = {**first, **second}
+    if "metrics" in first and "metrics" in second:
+        merged["metrics"] = {**first["metrics"], **second["metrics"]}
+    return merged

@@ -1,0 +1,97 @@
+"""An optimiser from its name and options, as a configuration states them."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optax
+import optax.contrib
+
+from .. import registry
+from ..errors import PdesolveError, UnknownNameError
+from .first_order import FirstOrder
+from .optimiser import AbstractOptimiser
+
+__all__ = ["build_optimiser", "learning_rate_schedule", "optax_names"]
+
+SCHEDULES = ("constant", "cosine", "exponential")
+
+
+def optax_names() -> dict[str, Callable[..., optax.GradientTransformation]]:
+    """Return the optax optimisers that can be built from a learning rate, by name."""
+    found = {}
+    for module in (optax.contrib, optax):
+        for name, function in vars(module).items():
+            if inspect.isfunction(function) and "learning_rate" in inspect.signature(function).parameters:
+                found[name] = function
+    return found
+
+
+def learning_rate_schedule(
+    rate: float, schedule: str = "constant", *, steps: int = 10_000, warmup: int = 0, final: float = 1e-2
+) -> optax.Schedule | float:
+    """Return a learning rate over steps.
+
+    Args:
+        rate: Largest learning rate.
+        schedule: `constant`, `cosine` or `exponential`.
+        steps: Steps over which it falls.
+        warmup: Steps of linear rise before.
+        final: Last rate as a share of `rate`.
+    """
+    if schedule not in SCHEDULES:
+        raise UnknownNameError("schedule", schedule, SCHEDULES)
+    if schedule == "constant":
+        falling: Any = optax.constant_schedule(rate)
+    elif schedule == "cosine":
+        falling = optax.cosine_decay_schedule(rate, max(steps - warmup, 1), alpha=final)
+    else:
+        falling = optax.exponential_decay(rate, max(steps - warmup, 1), final)
+    return optax.join_schedules([optax.linear_schedule(0.0, rate, warmup), falling], [warmup]) if warmup else falling
+
+
+def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None = None) -> AbstractOptimiser:
+    """Build a registered optimiser, or any optax one by name.
+
+    Args:
+        name: Name of either.
+        options: Keyword arguments. For optax: `learning_rate` (default 1e-3), `schedule`, `warmup`, `final`,
+            `decay_steps`, `clip` (global norm), and the transformation's own.
+        steps: Planned steps, over which a schedule falls unless `decay_steps` is given.
+
+    Raises:
+        UnknownNameError: For an unknown optimiser or option; the message gives the nearest name.
+        PdesolveError: If an option has a value its optimiser refuses.
+    """
+    if name in registry.names("optimisers"):
+        constructor = registry.load("optimisers", name)
+        _check(name, options, inspect.signature(constructor).parameters)
+        return constructor(**options)
+    known = optax_names()
+    if name not in known:
+        raise UnknownNameError("optimiser", name, {*registry.names("optimisers"), *known})
+    own = inspect.signature(known[name]).parameters
+    scheduled = {"learning_rate", "schedule", "warmup", "final", "decay_steps", "clip"}
+    _check(name, options, {*own, *scheduled})
+    options = dict(options)
+    rate = learning_rate_schedule(
+        options.pop("learning_rate", 1e-3),
+        options.pop("schedule", "constant"),
+        steps=options.pop("decay_steps", steps or 10_000),
+        warmup=options.pop("warmup", 0),
+        final=options.pop("final", 1e-2),
+    )
+    clip = options.pop("clip", None)
+    try:
+        transformation = known[name](learning_rate=rate, **options)
+    except (TypeError, ValueError) as error:
+        raise PdesolveError(f"optimiser {name!r} refuses its options {options}: {error}") from error
+    if clip is not None:
+        transformation = optax.chain(optax.clip_by_global_norm(clip), transformation)
+    return FirstOrder(transformation)
+
+
+def _check(name: str, options: Mapping[str, Any], known: Any) -> None:
+    for option in options:
+        if option not in known:
+            raise UnknownNameError(f"option of optimiser {name!r}", option, known)

@@ -1,0 +1,63 @@
+"""What every training method offers: `init`, `step`, `refresh`, all pure."""
+
+import abc
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, PyTree
+
+from ..errors import PdesolveError
+from ..objective import Evaluation, Objective
+
+__all__ = ["AbstractOptimiser", "require_losses"]
+
+
+class AbstractOptimiser(eqx.Module):
+    """A training method.
+
+    `step` takes an `Evaluation` (the objective at this step's samples) and asks it for what the method needs: a scalar
+    and its gradient, a gradient for each term, or a Gauss-Newton model.
+    """
+
+    @abc.abstractmethod
+    def check(self, objective: Objective) -> None:
+        """Refuse an objective this method cannot train.
+
+        Raises:
+            PdesolveError: Naming the terms that do not suit, and why.
+        """
+
+    @abc.abstractmethod
+    def init(self, evaluation: Evaluation, params: PyTree) -> PyTree:
+        """Return the method's state for the first step."""
+
+    @abc.abstractmethod
+    def step(
+        self, evaluation: Evaluation, params: PyTree, state: PyTree
+    ) -> tuple[PyTree, PyTree, dict[str, Array], Any]:
+        """Take one step.
+
+        Returns:
+            `(params, state, metrics, layer_state)`. `metrics` are scalars and hold `loss` and `loss/TERM` at the
+            parameters the step started from, plus the method's own; `stalled` (bool) says that no further step helps
+            on these samples. `layer_state` is the new state of layers, or None.
+        """
+
+    @abc.abstractmethod
+    def refresh(self, evaluation: Evaluation, params: PyTree, state: PyTree) -> PyTree:
+        """Return the state to go on with when the samples have changed under a method that compares steps."""
+
+
+def require_losses(name: str, objective: Objective) -> None:
+    """Raise `PdesolveError` if some term is a constraint; `name` is the method's."""
+    constraints = [term.name for term in objective.terms if term.kind != "loss"]
+    if constraints:
+        raise PdesolveError(
+            f"{name} minimises losses only; these terms are constraints: {', '.join(constraints)}. "
+            "Make them losses (kind='loss') or use a constrained method."
+        )
+
+
+def loss_metrics(loss: Array, losses: dict[str, Array]) -> dict[str, Array]:
+    """Return the metrics every method reports."""
+    return {"loss": loss, **{f"loss/{name}": value for name, value in losses.items()}}
