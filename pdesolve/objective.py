@@ -134,7 +134,7 @@ class AbstractBlock(eqx.Module):
 
 
 class PointwiseBlock(AbstractBlock):
-    """A block given by a function of one sample, `residual(trainables, sample, key, context) -> {term: scalar or (c,)}`.
+    """A block given by a function of one sample: `residual(trainables, sample, key, context) -> {term: z}`.
 
     Samples do not see each other, so the rows of the Jacobian cost one pullback a row.
     """
@@ -344,7 +344,7 @@ class Evaluation(eqx.Module):
         )  # (p, n, c)
         slopes = jax.vmap(jax.grad(term.outer.density))(shifted).reshape(n, -1)
         gradient = jnp.einsum("pnc,nc->p", flat, weights[:, None] * slopes)
-        scaled = flat * jnp.sqrt(weights)[:, None]
+        scaled = flat * jnp.sqrt(weights)[None, :, None]
         if term.outer.curvature_root(jnp.ravel(z[0])) is not None:
             root = jax.vmap(term.outer.curvature_root)(shifted.reshape(n, -1))
             scaled = jnp.einsum("pnc,nkc->pnk", scaled, root)

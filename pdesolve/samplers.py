@@ -40,6 +40,8 @@ class AbstractSampler(eqx.Module):
 
     fixed_rows: eqx.AbstractClassVar[bool]
     """Whether rows stay the same between two refreshes."""
+    adaptive: eqx.AbstractClassVar[bool]
+    """Whether `refresh` changes the samples."""
 
     @abc.abstractmethod
     def init(self, seed: int) -> PyTree:
@@ -62,6 +64,7 @@ class FixedSamples(AbstractSampler):
 
     samples: PyTree
     fixed_rows = True
+    adaptive = False
 
     def init(self, seed):
         """No state: the samples are the sampler's own."""
@@ -83,6 +86,7 @@ class FreshSamples(AbstractSampler):
     function: Callable[[PRNGKeyArray], PyTree]
     num_samples: int = eqx.field(static=True)
     fixed_rows = False
+    adaptive = False
 
     def init(self, seed):
         """No state."""
@@ -110,6 +114,7 @@ class DataBatches(AbstractSampler):
     batch_size: int = eqx.field(static=True)
     prepare: Callable[[PRNGKeyArray, PyTree], PyTree] | None = None
     fixed_rows = False
+    adaptive = False
 
     def __check_init__(self):
         sizes = {leaf.shape[0] for leaf in jax.tree.leaves(self.data)}
@@ -154,6 +159,7 @@ class AdaptivePoints(AbstractSampler):
     method: str = eqx.field(static=True, default="rad")
     pool: int = eqx.field(static=True, default=4)
     fixed_rows = True
+    adaptive = True
 
     def __check_init__(self):
         if self.method not in ("rad", "rar_d"):

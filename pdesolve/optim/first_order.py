@@ -52,7 +52,7 @@ class FirstOrder(AbstractOptimiser):
                 lambda up, branch: jax.tree.map(jnp.negative, branch) if up else branch, self.ascend, gradient
             )
         updates, state = self.transformation.update(gradient, state, params)
-        metrics = loss_metrics(loss, losses) | {"gradient_norm": optax.global_norm(gradient), **_metrics(aux)}
+        metrics = loss_metrics(loss, losses) | {"gradient_norm": optax.tree.norm(gradient), **_metrics(aux)}
         return optax.apply_updates(params, updates), state, metrics, aux.get("layer_state")
 
     def refresh(self, evaluation, params, state):

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ..errors import PdesolveError
 from .optimiser import AbstractOptimiser, loss_metrics, require_losses
 
 __all__ = ["LBFGS"]
@@ -34,8 +35,6 @@ class LBFGS(AbstractOptimiser):
         require_losses("L-BFGS", objective)
         changing = [term.name for block in objective.blocks if not block.sampler.fixed_rows for term in block.terms]
         if changing:
-            from ..errors import PdesolveError
-
             raise PdesolveError(
                 f"L-BFGS compares gradients at the same samples, but those of {', '.join(changing)} change every step. "
                 "Use fixed or adaptive points, or a first-order optimiser."
@@ -56,8 +55,8 @@ class LBFGS(AbstractOptimiser):
             gradient, state, params, value=loss, grad=gradient, value_fn=value
         )
         losses, aux = evaluation.term_losses(params)
-        stalled = optax.global_norm(updates) == 0.0
-        metrics = loss_metrics(loss, losses) | {"gradient_norm": optax.global_norm(gradient), "stalled": stalled}
+        stalled = optax.tree.norm(updates) == 0.0
+        metrics = loss_metrics(loss, losses) | {"gradient_norm": optax.tree.norm(gradient), "stalled": stalled}
         return optax.apply_updates(params, updates), state, metrics, aux.get("layer_state")
 
     def refresh(self, evaluation, params, state):
