@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .activation import Activation, AdaptiveActivation, make_activation
 from .dense import Dense, FactorisedDense, dense
-from .network import AbstractNetwork, check_sizes, float_dtype
+from .network import AbstractNetwork, check_point, check_sizes, float_dtype
 
 __all__ = ["MLP"]
 
@@ -61,6 +61,7 @@ class MLP(AbstractNetwork):
 
     def __call__(self, point: Float[Array, " in"]) -> Float[Array, " out"]:
         """Return the values at one point."""
+        check_point(point, self.in_size)
         h = point
         for layer, function in zip(self.layers[:-1], self.activations, strict=True):
             h = function(layer(h))

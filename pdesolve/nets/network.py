@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from ..errors import PdesolveError
 
-__all__ = ["AbstractNetwork", "check_sizes", "float_dtype"]
+__all__ = ["AbstractNetwork", "check_point", "check_sizes", "float_dtype"]
 
 
 class AbstractNetwork(eqx.Module):
@@ -31,6 +31,14 @@ class AbstractNetwork(eqx.Module):
 def float_dtype(dtype: Any) -> Any:
     """Return `dtype`, or the default floating-point type of JAX for None."""
     return jax.dtypes.canonicalize_dtype(float) if dtype is None else jax.dtypes.canonicalize_dtype(dtype)
+
+
+def check_point(point: Float[Array, " in"], in_size: int) -> None:
+    """Raise a `PdesolveError` unless the array is one point: a batch might broadcast without a word."""
+    if point.shape != (in_size,):
+        raise PdesolveError(
+            f"expected one point of shape ({in_size},), got {point.shape}. For a batch use jax.vmap(network)(points)."
+        )
 
 
 def check_sizes(**sizes: int) -> None:
