@@ -47,9 +47,7 @@ def _identify(path: str | os.PathLike, file: h5py.File) -> None:
             f"{path}: not a pdesolve file: no attribute 'pdesolve_format'; groups and datasets found: {found}."
         )
     if (version := int(file.attrs["pdesolve_format"])) > FORMAT:
-        raise PdesolveError(
-            f"{path}: written in format {version} by a newer pdesolve; this one reads up to {FORMAT}."
-        )
+        raise PdesolveError(f"{path}: written in format {version} by a newer pdesolve; this one reads up to {FORMAT}.")
 
 
 def string_list(values: object) -> np.ndarray:

@@ -88,9 +88,7 @@ def write(
     entries = [part for entry in boundary for part in _boundary_parts(entry, grid)]
     with new_hdf5(path) as file:
         samples = grid.dataset.sizes["sample"]
-        _header.write_root(
-            file, layout="grid", name=name, dims=len(grid.space), samples=samples, parameters=parameters
-        )
+        _header.write_root(file, layout="grid", name=name, dims=len(grid.space), samples=samples, parameters=parameters)
         _header.write_attributes(file, {k: v for k, v in dataset.attrs.items() if k != "staggering"})
         file.attrs["added_dims"] = _header.string_list(grid.added)
         scales = _write_dimensions(file, grid)

@@ -1,9 +1,9 @@
 """Fields on scattered points or on the nodes of a mesh, for domains that are not boxes.
 
-    /points (n, d)    positions            /cells (m, k)    nodes of each cell, with attribute `cell_type`
-    /fields/u         (n,), (time, n), (n, component) or (time, n, component)
-    /time             if the fields vary in time
-    /provenance, /model, root attributes: as in `pdesolve.io.hdf5`
+/points (n, d)    positions            /cells (m, k)    nodes of each cell, with attribute `cell_type`
+/fields/u         (n,), (time, n), (n, component) or (time, n, component)
+/time             if the fields vary in time
+/provenance, /model, root attributes: as in `pdesolve.io.hdf5`
 """
 
 import os
