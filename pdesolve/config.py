@@ -5,8 +5,19 @@ file or a flag states what differs.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import PdesolveError, UnknownNameError
 
 __all__ = ["DataConfig", "NetworkConfig", "PointsConfig", "Recipe", "StageConfig"]
+
+PRECISIONS = ("float32", "float64")
+
+
+def _at_least(config: Any, **limits: int) -> None:
+    for name, limit in limits.items():
+        if getattr(config, name) < limit:
+            raise PdesolveError(f"`{name}` must be at least {limit}, got {getattr(config, name)}.")
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,9 @@ class NetworkConfig:
     """tanh, sin, swish, gelu, or adaptive_ before one of them."""
     options: dict[str, float | int | bool | str] = field(default_factory=dict)
     """Further keyword arguments of the named architecture, e.g. `modes = 16` for an FNO."""
+
+    def __post_init__(self):
+        _at_least(self, width=1, depth=1)
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,9 @@ class PointsConfig:
     candidates: int = 4
     """Candidate points of a refresh, as a multiple of `interior`."""
 
+    def __post_init__(self):
+        _at_least(self, interior=1, boundary=0, refresh=1, candidates=1)
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -55,6 +72,9 @@ class DataConfig:
     """Grid points of a sample in each direction."""
     batch: int = 20
     """Samples of one training step."""
+
+    def __post_init__(self):
+        _at_least(self, train=1, test=1, resolution=1, batch=1)
 
 
 @dataclass(frozen=True)
@@ -71,6 +91,14 @@ class StageConfig:
     """Stop when the relative L2 error (against the reference) falls to this."""
     options: dict[str, float | int | bool | str] = field(default_factory=dict)
     """Further keyword arguments of the optimiser, e.g. `learning_rate = 1e-3`."""
+
+    def __post_init__(self):
+        if self.steps is not None:
+            _at_least(self, steps=1)
+        for name in ("seconds", "target"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise PdesolveError(f"`{name}` must be positive, got {value}.")
 
 
 @dataclass(frozen=True)
@@ -99,3 +127,8 @@ class Recipe:
     """Seed of everything random in the run."""
     grid: dict[str, int] = field(default_factory=dict)
     """Points by coordinate of the grid on which the solution is evaluated and stored."""
+
+    def __post_init__(self):
+        _at_least(self, windows=1, seed=0)
+        if self.precision not in PRECISIONS:
+            raise UnknownNameError("precision", self.precision, PRECISIONS)
