@@ -1,50 +1,23 @@
 """Checkpoints: one file, a JSON header line and the leaves of a pytree, replaced atomically."""
 
-import contextlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import equinox as eqx
 from jaxtyping import PyTree
 
 from .errors import PdesolveError
+from .io import atomic
 
-__all__ = ["atomic_write", "read_header", "restore", "save"]
+__all__ = ["read_header", "restore", "save"]
 
 _FORMAT = "pdesolve checkpoint 1"
 
 
-@contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that replaces `path` when the block ends well, and leaves no trace when it does not.
-
-    Raises:
-        PdesolveError: If the target cannot be written (read-only, full disk); names the path and the reason.
-    """
-    path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise PdesolveError(f"cannot write {path}: {error.strerror or error}.") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-
-
 def save(path: Path, header: dict[str, Any], tree: PyTree) -> None:
     """Write `header` (JSON) and the arrays of `tree`, atomically."""
-    with atomic_write(path) as file:
+    with atomic(path) as temporary, open(temporary, "wb") as file:
         file.write(json.dumps({"format": _FORMAT, **header}).encode() + b"\n")
         eqx.tree_serialise_leaves(file, tree)
 

@@ -91,6 +91,8 @@ class StageConfig:
     """Stop when the relative L2 error (against the reference) falls to this."""
     options: dict[str, float | int | bool | str] = field(default_factory=dict)
     """Further keyword arguments of the optimiser, e.g. `learning_rate = 1e-3`."""
+    window: int | None = None
+    """The time window (from 0) this stage belongs to; every one if not given."""
 
     def __post_init__(self):
         if self.steps is not None:

@@ -275,7 +275,7 @@ def _draw_image(axes: Axes, panel: _Panel, values: np.ndarray, cmap: Colormap, n
         inside = Triangulation(mesh.x, mesh.y, known)
         image = axes.tripcolor(inside, masked.filled(0.0), cmap=cmap, norm=norm, shading="gouraud")
     else:
-        image = axes.pcolormesh(*panel.axes, masked.T, cmap=cmap, norm=norm, shading="nearest", rasterized=True)
+        image = axes.pcolormesh(*panel.axes, masked.T, cmap=cmap, norm=norm, shading="nearest")
     axes.set_title(title, fontsize=9, loc="left")
     axes.set_xlabel(panel.names[0], fontsize=8, labelpad=1)
     axes.set_ylabel(panel.names[1], fontsize=8, labelpad=1)

@@ -72,7 +72,7 @@ def rad(
         PdesolveError: If a score is not finite, the lengths differ, or more points are asked than there are.
 
     References:
-        Wu, Zhu, Tan, Kartha, Lu, Comput. Methods Appl. Mech. Engrg. 403 (2023) 115671, eq. (2) and Algorithm 2.
+        Wu, Zhu, Tan, Kartha, Lu, Comput. Methods Appl. Mech. Engrg. 403 (2023) 115671, eq. (2).
     """
     candidates, scores = np.asarray(candidates), np.abs(np.asarray(scores, dtype=np.float64))
     _check_selection(candidates, scores, num_points, exponent, offset)
@@ -112,7 +112,7 @@ def rar_d(
         PdesolveError: As `rad` does.
 
     References:
-        Wu et al. (2023), see `rad`; Algorithm 3 and its defaults k = 2, c = 0.
+        Wu et al. (2023), see `rad`; their RAR-D and its defaults k = 2, c = 0.
     """
     chosen = rad(candidates, scores, num_points, seed, exponent, offset)
     return np.concatenate([np.asarray(points), np.asarray(candidates)[chosen]])

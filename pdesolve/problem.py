@@ -14,6 +14,7 @@ from jaxtyping import Float
 from .config import Recipe
 from .errors import PdesolveError, UnknownNameError
 from .geometry import AbstractDomain
+from .metrics import errors
 
 __all__ = [
     "AbstractProblem",
@@ -21,6 +22,7 @@ __all__ = [
     "Condition",
     "Parameter",
     "Reference",
+    "check_parameters",
     "dirichlet",
     "evaluation_grid",
     "grid_points",
@@ -91,6 +93,14 @@ def parameter(default: float, description: str, *, unit: str = "1", **limits: fl
 def parameters_of(problem: Any) -> dict[str, Parameter]:
     """Return the declared parameters of a problem (class or instance), by name."""
     return {f.name: f.metadata["parameter"] for f in dataclasses.fields(problem) if "parameter" in f.metadata}
+
+
+def check_parameters(problem: Any) -> None:
+    """Raise `PdesolveError` if a parameter is out of its range; traced values are taken as they are."""
+    for name, declared in parameters_of(problem).items():
+        value = getattr(problem, name)
+        if isinstance(value, int | float | np.number):
+            declared.check(name, float(value))
 
 
 def with_parameters(problem: type, values: Mapping[str, float]) -> Any:
@@ -310,10 +320,7 @@ class AbstractProblem(eqx.Module):
     field_names: eqx.AbstractClassVar[tuple[str, ...]]
 
     def __check_init__(self):
-        for name, declared in parameters_of(self).items():
-            value = getattr(self, name)
-            if isinstance(value, int | float | np.number):
-                declared.check(name, float(value))
+        check_parameters(self)
 
     @abc.abstractmethod
     def domain(self) -> AbstractDomain:
@@ -368,15 +375,22 @@ class AbstractProblem(eqx.Module):
         return Recipe()
 
 
-def evaluation_grid(problem: AbstractProblem) -> dict[str, np.ndarray]:
+def evaluation_grid(problem: AbstractProblem, recipe: Recipe | None = None) -> dict[str, np.ndarray]:
     """Return the grid on which a problem's solution is stored and compared: coordinate name to values, uniform.
 
-    The recipe's `grid` counts, else 257 points along each axis in one or two dimensions, 33 in more.
+    The recipe's `grid` counts (the problem's own recipe if None), else 257 points along each axis in one or two
+    dimensions, 33 in more.
+
+    Raises:
+        UnknownNameError: If the recipe's grid names something else than a coordinate.
     """
     domain = problem.domain()
+    counts = (problem.recipe() if recipe is None else recipe).grid
+    for name in counts:
+        if name not in domain.coordinates:
+            raise UnknownNameError("coordinate in `grid`", name, domain.coordinates)
     default = 257 if domain.dimension <= 2 else 33
-    counts = {name: problem.recipe().grid.get(name, default) for name in domain.coordinates}
-    return domain.grid(counts)
+    return domain.grid({name: counts.get(name, default) for name in domain.coordinates})
 
 
 def grid_points(grid: Mapping[str, np.ndarray]) -> Points:
@@ -397,11 +411,5 @@ def reference_error(problem: AbstractProblem, evaluate: Callable[[Points], Value
         raise PdesolveError(f"{type(problem).__name__} has no reference to compare with.")
     points = grid_points(evaluation_grid(problem))
     points = points[problem.domain().contains(points)]
-    values, expected = evaluate(points), reference.evaluate(points)
-    error, norm = 0.0, 0.0
-    for name in problem.field_names:
-        u, v = np.asarray(values[name]), np.asarray(expected[name])
-        if name in problem.up_to_constant():
-            u, v = u - u.mean(), v - v.mean()
-        error, norm = error + float(np.sum((u - v) ** 2)), norm + float(np.sum(v**2))
-    return math.sqrt(error / norm)
+    table = errors(evaluate(points), reference.evaluate(points), up_to_constant=problem.up_to_constant())
+    return table["pooled"]["relative_l2"]

@@ -16,7 +16,7 @@ from typing import Any
 
 from .errors import PdesolveError, UnknownNameError
 
-__all__ = ["GROUPS", "describe", "load", "names"]
+__all__ = ["GROUPS", "describe", "load", "names", "target"]
 
 GROUPS = ("problems", "operators", "networks", "optimisers", "methods")
 
@@ -31,6 +31,11 @@ def _entries(group: str) -> dict[str, EntryPoint]:
 def names(group: str) -> tuple[str, ...]:
     """Return the registered names of a group, sorted, without importing any of them."""
     return tuple(_entries(group))
+
+
+def target(group: str, name: str) -> str:
+    """Return what a registered name stands for, `"module:object"`, without importing it."""
+    return _entries(group)[name].value
 
 
 def load(group: str, name: str) -> Any:

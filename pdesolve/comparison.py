@@ -1,0 +1,81 @@
+"""A solution beside its reference, on the grid where it is stored."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .metrics import errors, trivial_errors
+from .problem import AbstractProblem, Points, Values, grid_points
+
+__all__ = ["Comparison"]
+
+
+class Comparison:
+    """The evaluation grid of a problem, with the reference on it if there is one.
+
+    Args:
+        problem: The problem.
+        grid: Coordinate name to values, as from `evaluation_grid`.
+    """
+
+    def __init__(self, problem: AbstractProblem, grid: dict[str, np.ndarray]):
+        self.problem = problem
+        self.grid = grid
+        every = grid_points(self.grid)
+        self.inside = problem.domain().contains(every)
+        self.points: Points = every[self.inside]
+        self.reference = problem.reference()
+        self.expected: Values | None = None if self.reference is None else self.reference.evaluate(self.points)
+
+    def errors(self, values: Values) -> dict[str, float]:
+        """Return `relative_l2` and `max_error`, pooled over fields and by field (`relative_l2/u`); {} if unverified."""
+        if self.expected is None:
+            return {}
+        table = errors(values, self.expected, up_to_constant=self.problem.up_to_constant())
+        pooled = {name: table["pooled"][name] for name in ("relative_l2", "max_error")}
+        if len(self.problem.field_names) == 1:
+            return pooled
+        by_field = {
+            f"{norm}/{field}": table[field][norm]
+            for field in self.problem.field_names
+            for norm in ("relative_l2", "max_error")
+            if norm in table[field]
+        }
+        return pooled | by_field
+
+    def verdict(self, values: Values) -> dict[str, Any]:
+        """Return errors with what they are to be held against: the trivial predictors and the reference's own error."""
+        if self.expected is None or self.reference is None:
+            return {"relative_l2": None, "max_error": None, "reference_error": None, "trivial_error": None}
+        free = self.problem.up_to_constant()
+        centred = {name: v - v.mean() if name in free else v for name, v in self.expected.items()}
+        return {
+            **self.errors(values),
+            "reference_error": self.reference.error_bound,
+            "reference": self.reference.description,
+            "trivial_error": trivial_errors(centred),
+        }
+
+    def dataset(self, evaluate: Callable[[Points], Values]) -> xr.Dataset:
+        """Return the fields on the grid, NaN outside the domain, with `NAME_reference` beside where there is one."""
+        values = evaluate(self.points)
+        fields = {name: values[name] for name in self.problem.field_names}
+        if self.expected is not None:
+            fields |= {f"{name}_reference": self.expected[name] for name in self.problem.field_names}
+        names = ["time" if axis == "t" else axis for axis in self.grid]
+        order = ["time"] * ("time" in names) + [name for name in names if name != "time"]
+        units = self.problem.units()
+        coords = {
+            name: (name, axis, {"units": units.get(key, "1")})
+            for name, (key, axis) in zip(names, self.grid.items(), strict=True)
+        }
+        arrays = {}
+        for name, flat in fields.items():
+            array = np.full(self.inside.shape, np.nan)
+            array[self.inside] = flat
+            unit = units.get(name.removesuffix("_reference"), "1")
+            shaped = array.reshape([len(axis) for axis in self.grid.values()])
+            arrays[name] = xr.DataArray(shaped, dims=names, attrs={"units": unit}).transpose(*order)
+        return xr.Dataset(arrays, coords=coords)
