@@ -16,8 +16,8 @@ __all__ = ["TEMPORAL_PARTS", "AbstractDomain"]
 TEMPORAL_PARTS = ("initial", "final")
 """Parts of a space-time domain that `"boundary"` does not hold: conditions there are not boundary conditions."""
 
-# A domain that accepts none of this many candidates is taken for empty.
-_MAX_CANDIDATES = 2**20
+# A domain that accepts fewer than one in a thousand of many candidates is taken for empty.
+_MIN_CANDIDATES, _MAX_REJECTION = 2**18, 1024
 _CHUNK = 2**16
 
 
@@ -224,7 +224,7 @@ def _accept(
         accepted = int(keep.sum())
         if accepted >= num_points:
             return tuple(array[keep][:num_points] for array in arrays)
-        if num_candidates >= max(_MAX_CANDIDATES, 64 * num_points):
+        if num_candidates >= max(_MIN_CANDIDATES, _MAX_REJECTION * num_points):
             raise PdesolveError(
                 f"{what} is empty or too thin: {accepted} of {num_candidates} candidate points are in it, "
                 f"{num_points} are needed."

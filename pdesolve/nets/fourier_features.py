@@ -65,8 +65,8 @@ class FourierFeatures(AbstractNetwork):
         PdesolveError: If a size is less than 1 or `scale` is not positive.
 
     References:
-        Tancik et al., NeurIPS (2020); Wang, Wang, Perdikaris, Comput. Methods Appl. Mech. Engrg. 384 (2021) 113938,
-        eq. (3.1), for the scaling without 2 pi.
+        Tancik et al., NeurIPS (2020); Wang, Wang, Perdikaris, Comput. Methods Appl. Mech. Engrg. 384 (2021) 113938, for
+        angular frequencies (without the factor 2 pi).
     """
 
     in_size: int = eqx.field(static=True)

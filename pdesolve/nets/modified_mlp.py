@@ -36,7 +36,7 @@ class ModifiedMLP(AbstractNetwork):
         PdesolveError: If a size is less than 1.
 
     References:
-        Wang, Teng, Perdikaris, SIAM J. Sci. Comput. 43 (2021) A3055-A3081, section 2.6. There the first hidden layer
+        Wang, Teng, Perdikaris, SIAM J. Sci. Comput. 43 (2021) A3055-A3081. There the first hidden layer
         is not mixed; here it is, as in the authors' later code.
     """
 

@@ -34,7 +34,7 @@ class PeriodicEmbedding(AbstractNetwork):
         PdesolveError: If no period is given, one is not positive, or `harmonics` is less than 1.
 
     References:
-        Dong and Ni, J. Comput. Phys. 435 (2021) 110242, section 2.2.
+        Dong and Ni, J. Comput. Phys. 435 (2021) 110242.
     """
 
     periods: tuple[float | None, ...] = eqx.field(static=True)

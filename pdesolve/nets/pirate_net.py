@@ -71,7 +71,7 @@ class PirateNet(AbstractNetwork):
         PdesolveError: If a size is less than 1, `width` is odd, or `scale` is not positive.
 
     References:
-        Wang, Li, Chen, Perdikaris, J. Mach. Learn. Res. 25 (2024) 402, eqs. (4.1) to (4.9).
+        Wang, Li, Chen, Perdikaris, J. Mach. Learn. Res. 25 (2024) 402, section 4.
     """
 
     in_size: int = eqx.field(static=True)
