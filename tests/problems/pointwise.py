@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pdesolve.calculus import Field
+from pdesolve.calculus import field_at, pointwise
 
 NUM_POINTS = 12
 STEP = 2e-4
@@ -19,29 +19,21 @@ def at_point(coordinates, point, normal=None, data=None):
     return SimpleNamespace(**dict(zip(coordinates, point, strict=True)), normal=normal, data=data)
 
 
-def fields_at(functions: Callable[[Any], dict[str, Any]], coordinates, point):
-    """Return the fields of `at -> {name: scalar}` at a point."""
-    names = functions(at_point(coordinates, point)).keys()
-    return SimpleNamespace(
-        **{
-            name: Field(lambda q, name=name: functions(at_point(coordinates, q))[name], point, coordinates)
-            for name in names
-        }
-    )
+def as_vector(problem, functions: Callable[[Any], dict[str, Any]]):
+    """Return `at -> {name: scalar}` as a function of a point, `(d,) -> (number of fields,)`."""
+    coordinates = problem.domain().coordinates
 
+    def function(point):
+        values = functions(at_point(coordinates, point))
+        return jnp.stack([values[name] for name in problem.field_names])
 
-def _numbers(residuals):
-    return {label: jnp.asarray(getattr(value, "value", value)) for label, value in residuals.items()}
+    return function
 
 
 def equation_residuals(problem, functions, points):
     """Return the residuals of a problem's equations on `at -> {name: scalar}`, one value for each point."""
-    coordinates = problem.domain().coordinates
-
-    def residual(point):
-        fields = fields_at(functions, coordinates, point)
-        return _numbers(problem.equations(fields, at_point(coordinates, point)))
-
+    coordinates, names = problem.domain().coordinates, problem.field_names
+    residual = pointwise(problem.equations, as_vector(problem, functions), coordinates, names)
     return jax.tree.map(np.asarray, jax.jit(jax.vmap(residual))(jnp.asarray(points)))
 
 
@@ -52,19 +44,21 @@ def condition_residuals(problem, condition, functions, *, from_points=False):
     entry of that tree to the function valid near that point; boundary points are then of the later half of the time,
     because initial values need not meet the boundary conditions in their derivatives.
     """
-    coordinates = problem.domain().coordinates
+    coordinates, names = problem.domain().coordinates, problem.field_names
     prepare, build = functions if from_points else (lambda points: points, lambda _: functions)
     points, normals, data, far = _places(problem.domain(), condition, late=from_points)
 
-    def residual(point, normal, data, local, far_point, far_local):
-        at = at_point(coordinates, point, normal, data)
-        fields = [fields_at(build(local), coordinates, point)]
-        if condition.periodic_axis is not None:
-            fields.append(fields_at(build(far_local), coordinates, far_point))
-        return _numbers(condition.residual(fields[0], at, *fields[1:]))
+    def evaluate(point, normal, data, local, far_point, far_local):
+        def residual(near, at):
+            far = ()
+            if condition.periodic_axis is not None:
+                far = (field_at(as_vector(problem, build(far_local)), far_point, coordinates, names),)
+            return condition.residual(near, at_point(coordinates, point, normal, data), *far)
+
+        return pointwise(residual, as_vector(problem, build(local)), coordinates, names)(point)
 
     arguments = (points, normals, data, prepare(points), far, prepare(far))
-    values = jax.jit(jax.vmap(residual))(*jax.tree.map(jnp.asarray, arguments))
+    values = jax.jit(jax.vmap(evaluate))(*jax.tree.map(jnp.asarray, arguments))
     return jax.tree.map(np.asarray, values)
 
 
