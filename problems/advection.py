@@ -37,7 +37,7 @@ class Advection(AbstractProblem):
     or the optimiser help: the residual is small for wrong solutions that die out in time.
 
     References:
-        Krishnapriyan et al., NeurIPS (2021), section 4.1.
+        Krishnapriyan et al., NeurIPS (2021).
     """
 
     field_names: ClassVar[tuple[str, ...]] = ("u",)

@@ -40,7 +40,7 @@ class Burgers(AbstractProblem):
 
     References:
         Basdevant et al., Computers and Fluids 14 (1986) 23-41.
-        Raissi, Perdikaris and Karniadakis, J. Comput. Phys. 378 (2019) 686-707, section 3.1.1 (viscosity 0.01 / pi).
+        Raissi, Perdikaris and Karniadakis, J. Comput. Phys. 378 (2019) 686-707 (viscosity 0.01 / pi).
     """
 
     field_names: ClassVar[tuple[str, ...]] = ("u",)
@@ -115,7 +115,7 @@ def cole_hopf(x: Float[np.ndarray, " n"], t: Float[np.ndarray, " n"], viscosity:
 
     References:
         Cole, Quart. Appl. Math. 9 (1951) 225-236.
-        Basdevant et al., Computers and Fluids 14 (1986) 23-41, eq. (2.5).
+        Basdevant et al., Computers and Fluids 14 (1986) 23-41.
     """
     # The cosine changes the exponent by at most 1 / (pi nu): beyond `reach` weights are below e^-40 of the largest.
     reach = math.sqrt(1 / (math.pi * viscosity) + 40)

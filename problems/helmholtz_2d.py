@@ -43,7 +43,7 @@ class Helmholtz2D(AbstractProblem):
         PdesolveError: If a number of waves is not whole, or the wavenumber is at a resonance.
 
     References:
-        Wang, Teng and Perdikaris, SIAM J. Sci. Comput. 43 (2021) A3055-A3081, section 4.1 (1, 4, k = 1).
+        Wang, Teng and Perdikaris, SIAM J. Sci. Comput. 43 (2021) A3055-A3081 (1, 4, k = 1).
     """
 
     field_names: ClassVar[tuple[str, ...]] = ("u",)

@@ -36,7 +36,7 @@ class Poisson2D(AbstractProblem):
     All quantities are nondimensional.
 
     References:
-        Müller and Zeinhofer, ICML (2023), section 4.1: the test problem of energy natural gradient descent.
+        Müller and Zeinhofer, ICML (2023): the test problem of energy natural gradient descent.
     """
 
     field_names: ClassVar[tuple[str, ...]] = ("u",)
