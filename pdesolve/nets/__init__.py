@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .activation import make_activation as make_activation
     from .dense import Dense as Dense
     from .dense import FactorisedDense as FactorisedDense
-    from .dense import dense as dense
+    from .dense import make_dense as make_dense
     from .fourier_features import FourierFeatures as FourierFeatures
     from .mlp import MLP as MLP
     from .modified_mlp import ModifiedMLP as ModifiedMLP
@@ -31,7 +31,7 @@ __getattr__, __dir__, __all__ = attach(
         "PeriodicEmbedding": ".periodic",
         "PirateNet": ".pirate_net",
         "ScaledNetwork": ".scaled",
-        "dense": ".dense",
         "make_activation": ".activation",
+        "make_dense": ".dense",
     },
 )

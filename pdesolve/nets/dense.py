@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-__all__ = ["Dense", "FactorisedDense", "dense"]
+__all__ = ["Dense", "FactorisedDense", "make_dense"]
 
 
 class Dense(eqx.Module):
@@ -38,7 +38,7 @@ class FactorisedDense(eqx.Module):
         return jnp.exp(self.log_scale) * (self.direction @ h) + self.bias
 
 
-def dense(
+def make_dense(
     in_size: int,
     out_size: int,
     *,

@@ -7,7 +7,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .activation import Activation, AdaptiveActivation, make_activation
-from .dense import Dense, FactorisedDense, dense
+from .dense import Dense, FactorisedDense, make_dense
 from .network import AbstractNetwork, check_point, check_sizes, float_dtype
 
 __all__ = ["MLP"]
@@ -54,7 +54,7 @@ class MLP(AbstractNetwork):
         keys = jax.random.split(key, depth + 1)
         self.in_size, self.out_size = in_size, out_size
         self.layers = tuple(
-            dense(size, following, key=layer_key, dtype=dtype, factorised=factorised)
+            make_dense(size, following, key=layer_key, dtype=dtype, factorised=factorised)
             for size, following, layer_key in zip(sizes[:-1], sizes[1:], keys, strict=True)
         )
         self.activations = tuple(make_activation(activation, dtype) for _ in range(depth))

@@ -7,7 +7,7 @@ import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from .activation import Activation, AdaptiveActivation, make_activation
-from .dense import Dense, FactorisedDense, dense
+from .dense import Dense, FactorisedDense, make_dense
 from .network import AbstractNetwork, check_point, check_sizes, float_dtype
 
 __all__ = ["ModifiedMLP"]
@@ -65,12 +65,12 @@ class ModifiedMLP(AbstractNetwork):
         u_key, v_key, *keys = jax.random.split(key, depth + 3)
         self.in_size, self.out_size = in_size, out_size
         self.gates = (
-            dense(in_size, width, key=u_key, dtype=dtype, factorised=factorised),
-            dense(in_size, width, key=v_key, dtype=dtype, factorised=factorised),
+            make_dense(in_size, width, key=u_key, dtype=dtype, factorised=factorised),
+            make_dense(in_size, width, key=v_key, dtype=dtype, factorised=factorised),
         )
         self.gate_activation = make_activation(activation, dtype)
         self.layers = tuple(
-            dense(size, following, key=layer_key, dtype=dtype, factorised=factorised)
+            make_dense(size, following, key=layer_key, dtype=dtype, factorised=factorised)
             for size, following, layer_key in zip(sizes[:-1], sizes[1:], keys, strict=True)
         )
         self.activations = tuple(make_activation(activation, dtype) for _ in range(depth))

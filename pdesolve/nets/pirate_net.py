@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..errors import PdesolveError
 from .activation import Activation, AdaptiveActivation, make_activation
-from .dense import Dense, FactorisedDense, dense
+from .dense import Dense, FactorisedDense, make_dense
 from .fourier_features import FourierEmbedding
 from .network import AbstractNetwork, check_point, check_sizes, float_dtype
 
@@ -31,7 +31,7 @@ class PirateBlock(eqx.Module):
 
     def __init__(self, width: int, activation: str, factorised: bool, *, key: PRNGKeyArray, dtype: Any):
         self.layers = tuple(
-            dense(width, width, key=layer_key, dtype=dtype, factorised=factorised)
+            make_dense(width, width, key=layer_key, dtype=dtype, factorised=factorised)
             for layer_key in jax.random.split(key, 3)
         )
         self.activations = tuple(make_activation(activation, dtype) for _ in range(3))
@@ -103,14 +103,14 @@ class PirateNet(AbstractNetwork):
         self.in_size, self.out_size = in_size, out_size
         self.embedding = FourierEmbedding(in_size, width // 2, scale, key=embedding_key, dtype=dtype)
         self.gates = (
-            dense(width, width, key=u_key, dtype=dtype, factorised=factorised),
-            dense(width, width, key=v_key, dtype=dtype, factorised=factorised),
+            make_dense(width, width, key=u_key, dtype=dtype, factorised=factorised),
+            make_dense(width, width, key=v_key, dtype=dtype, factorised=factorised),
         )
         self.gate_activation = make_activation(activation, dtype)
         self.blocks = tuple(
             PirateBlock(width, activation, factorised, key=block_key, dtype=dtype) for block_key in keys
         )
-        self.output = dense(width, out_size, key=output_key, dtype=dtype, factorised=factorised)
+        self.output = make_dense(width, out_size, key=output_key, dtype=dtype, factorised=factorised)
 
     def __call__(self, point: Float[Array, " in"]) -> Float[Array, " out"]:
         """Return the values at one point."""
