@@ -78,7 +78,7 @@ class Burgers(AbstractProblem):
 
         def evaluate(points):
             chunks = [points[i : i + _CHUNK] for i in range(0, len(points), _CHUNK)] or [points]
-            return {"u": np.concatenate([cole_hopf(*chunk.T, viscosity) for chunk in chunks])}
+            return {"u": np.concatenate([cole_hopf(chunk[:, 0], chunk[:, 1], viscosity) for chunk in chunks])}
 
         return Reference(evaluate, 1e-12, "Cole-Hopf integral by the trapezoidal rule (Basdevant et al. 1986)")
 
