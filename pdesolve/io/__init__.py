@@ -6,8 +6,8 @@ from .._lazy import attach
 
 if TYPE_CHECKING:
     from ._atomic import atomic as atomic
-    from .export import KINDS as KINDS
-    from .export import export as export
+    from .exports import KINDS as KINDS
+    from .exports import export as export
     from .hdf5 import read as read
     from .hdf5 import read_model as read_model
     from .hdf5 import write as write
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        "KINDS": ".export",
+        "KINDS": ".exports",
         "atomic": "._atomic",
         "describe": ".info",
-        "export": ".export",
+        "export": ".exports",
         "read": ".hdf5",
         "read_model": ".hdf5",
         "to_lines": ".info",

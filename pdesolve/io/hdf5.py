@@ -12,7 +12,8 @@
     /tensor, /x-coordinate, /t-coordinate   hard links for PDEBench, where it has the case
 
 The Well: https://polymathic-ai.org/the_well/data_format. PDEBench: layout of its 1-D Advection and Burgers
-files. It holds scalar 1-D fields in time; other fields have no PDEBench names.
+files. It holds scalar 1-D fields in time; other fields have no PDEBench names. xarray shows PDEBench's links as
+one more variable and two more coordinates; `pdesolve.io.read` does not.
 """
 
 import os
@@ -269,7 +270,7 @@ def _write_mesh(file: h5py.File, grid: _Grid) -> None:
 def _link_pdebench(file: h5py.File, grid: _Grid) -> None:
     """Add PDEBench's names for one scalar field of (time, x); its loader has no other case of ours."""
     solutions = [n for n in file["t0_fields"] if file["t0_fields"][n].attrs["role"] == "solution"]
-    if len(grid.space) == 1 and "time" not in grid.added and len(solutions) == 1 and not file["t1_fields"]:
+    if len(grid.space) == 1 and "time" not in grid.added and len(solutions) == 1 and not len(file["t1_fields"]):
         field = file["t0_fields"][solutions[0]]
         if field.ndim == 3:
             file["tensor"] = field
