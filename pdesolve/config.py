@@ -96,7 +96,7 @@ class StageConfig:
 
     def __post_init__(self):
         if self.steps is not None:
-            _at_least(self, steps=1)
+            _at_least(self, steps=0)
         for name in ("seconds", "target"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -1,0 +1,95 @@
+"""The entry point: finds the command, and turns what goes wrong into a message and an exit code."""
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from ..errors import PdesolveError, UnknownNameError
+from ._exit import BAD_INPUT, EXIT_CODES, INTERRUPTED, OK
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "solve": ("._solve", "solve a named problem, or one in a file of your own"),
+    "list": ("._list", "what is registered: problems, operators, networks, optimisers, methods"),
+    "info": ("._files", "what a solution file holds: fields, errors, provenance"),
+    "export": ("._files", "convert a solution to HDF5, XDMF, VTU, netCDF or CSV"),
+    "plot": ("._files", "draw a solution"),
+    "doctor": ("._doctor", "versions, devices, precision, and whether this installation works"),
+}
+"""Command to its module, which has a function of the command's name, and what it does."""
+
+
+def _help() -> str:
+    commands = "\n".join(f"  {name:<8} {summary}" for name, (_, summary) in COMMANDS.items())
+    return f"""usage: pdesolve COMMAND ...
+
+Solve a partial differential equation by name, and get a checked solution in a file that other tools open.
+
+commands:
+{commands}
+
+examples:
+  pdesolve list problems
+  pdesolve solve burgers
+  pdesolve solve burgers --help          its parameters, and how it is solved
+  pdesolve info runs/burgers/burgers.h5
+
+{EXIT_CODES}
+
+`pdesolve COMMAND --help` explains a command. PDESOLVE_DEBUG=1 shows the traceback of an error.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code.
+
+    Args:
+        argv: Words after `pdesolve`; by default those of the process.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has gone (`pdesolve list | head`). Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except (PdesolveError, OSError) as error:
+        if os.environ.get("PDESOLVE_DEBUG"):
+            traceback.print_exc()
+        print(f"error: {_message(error)}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help(), end="")
+        return OK if words else BAD_INPUT
+    if words[0] == "--version":
+        from .._version import __version__
+
+        print(f"pdesolve {__version__}")
+        return OK
+    name, *rest = words
+    if name not in COMMANDS:
+        raise UnknownNameError("option" if name.startswith("-") else "command", name, COMMANDS)
+    module = importlib.import_module(COMMANDS[name][0], __package__)
+    try:
+        return getattr(module, name)(rest)
+    except SystemExit as finished:
+        # argparse has printed the help.
+        return OK if finished.code is None else int(finished.code)
+
+
+def _message(error: Exception) -> str:
+    """An OSError as `FILE: reason`, anything else in its own words."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fspath(error.filename)}: {error.strerror}."
+    return str(error) or type(error).__name__

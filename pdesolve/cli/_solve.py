@@ -1,0 +1,200 @@
+"""`pdesolve solve`: problem recipe, then configuration file, then options; then the engine."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import registry, toml
+from ..config import Recipe
+from ..errors import PdesolveError
+from ._exit import EXIT_CODES, OK, exit_code
+from ._jax import select_device, set_precision
+from ._parser import Parser, number
+from ._problem import find_problem, is_file, user_errors
+from ._recipe import add_flags, apply_flags
+from ._restate import restate
+
+__all__ = ["solve"]
+
+ASKED = "asked.toml"
+"""The configuration as it was asked for, from which `--resume` continues; `run.toml` is what was done."""
+
+RESERVED = ("config", "device", "help", "out", "print-config", "quiet", "resume", "tensorboard")
+
+EXAMPLES = """examples:
+  pdesolve solve burgers                                    by its own recipe
+  pdesolve solve burgers --viscosity 0.02 --width 40        another parameter, a wider network
+  pdesolve solve burgers --optimiser adam --learning-rate 1e-3 --steps 5000
+  pdesolve solve my_problem.py                              a problem in a file of your own
+  pdesolve solve my_problem.py:Second                       ... if the file defines several
+  pdesolve solve burgers --print-config > my.toml           what can be set, with comments
+  pdesolve solve burgers --config my.toml                   the file states what differs; options override it
+  pdesolve solve --config runs/burgers/run.toml             repeat a run
+  pdesolve solve burgers --resume                           continue an interrupted run"""
+
+FILES = """files in the run directory:
+  NAME.h5, NAME.xdmf   the solution: h5py, xarray, ParaView (`pdesolve info`, `pdesolve export`)
+  NAME.png             solution, reference, error, convergence; absent if the solve failed
+  run.toml             what was done: repeats the run by --config
+  asked.toml           what was asked for: --resume continues with it
+  summary.json         errors and times;   log.jsonl: training;   checkpoint: for --resume"""
+
+
+def solve(words: Sequence[str]) -> int:
+    """Solve a problem and return the exit code."""
+    word, rest = _problem_word(words)
+    config, source = _config(rest)
+    word = word or config.get("problem")
+    if word is None:
+        parser = _parser("pdesolve solve", "", {}, None)
+        parser.parse(rest)  # --help ends here
+        known = ", ".join(registry.names("problems"))
+        raise PdesolveError(f"no problem given: `pdesolve solve NAME` or `pdesolve solve FILE.py`. Known: {known}.")
+    # Before the problem's module makes arrays; its recipe may ask for float32 below.
+    set_precision("float64")
+    name, cls, path = find_problem(word)
+    with user_errors(path):
+        return _solve_problem(name, cls, path, rest, config, source)
+
+
+def _solve_problem(
+    name: str, cls: type, path: Path | None, words: Sequence[str], config: dict[str, Any], source: str
+) -> int:
+    from ..problem import parameters_of, with_parameters
+
+    declared = parameters_of(cls)
+    options = {_option(parameter): parameter for parameter in declared}
+    problem = with_parameters(cls, {})
+    title = (cls.__doc__ or "").strip().partition("\n")[0]
+    arguments = _parser(f"pdesolve solve {path or name}", title, options, problem).parse(words)
+    out = Path(arguments.out or f"runs/{name}")
+    if arguments.resume and not source and (out / ASKED).is_file():
+        source = str(out / ASKED)
+        config = toml.load(source)
+    if config.get("problem", name) != name:
+        raise PdesolveError(f"{source}: it is for problem {config['problem']!r}, not {name!r}.")
+    given = {p: v for o, p in options.items() if (v := getattr(arguments, o.replace("-", "_"))) is not None}
+    stated = toml.parameters(config, declared, source)
+    if arguments.resume:
+        _same_parameters(stated, given, out)
+    values = {p: type(getattr(problem, p))(v) for p, v in {**stated, **given}.items()}
+    problem = with_parameters(cls, values)
+    recipe = apply_flags(toml.merge(problem.recipe(), config, source), arguments)
+    if arguments.print_config:
+        print(restate(name, problem, recipe), end="")
+        return OK
+    return _run(name, problem, recipe, out, arguments)
+
+
+def _run(name: str, problem: Any, recipe: Recipe, out: Path, arguments: argparse.Namespace) -> int:
+    from ..io import atomic
+    from ..problem import parameters_of
+
+    select_device(arguments.device)
+    set_precision(recipe.precision)
+    from ..solve import solve as engine
+
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic(out / ASKED) as temporary:
+        values = {parameter: getattr(problem, parameter) for parameter in parameters_of(problem)}
+        temporary.write_text(toml.dumps(name, values, recipe), encoding="utf-8")
+    solution = engine(
+        problem,
+        recipe,
+        name=name,
+        out=out,
+        resume=arguments.resume,
+        tensorboard=arguments.tensorboard,
+        quiet=arguments.quiet,
+    )
+    code = exit_code(solution.status)
+    if not arguments.quiet:
+        from rich.console import Console
+
+        Console(highlight=False).print(solution.table())
+        print(f"files in {out}")
+    elif code != OK:
+        print(f"{name}: {solution.status}; see {out / 'summary.json'}", file=sys.stderr)
+    return code
+
+
+def _problem_word(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Split off the word that names the problem.
+
+    It is the first word; after options, it is the first word that is a file or a registered name, as a word there
+    may as well be the value of an option which only that problem has.
+    """
+    for index, word in enumerate(words):
+        known = is_file(word) or word in registry.names("problems")
+        if not word.startswith("-") and (index == 0 or known):
+            return word, [*words[:index], *words[index + 1 :]]
+    return None, list(words)
+
+
+def _config(words: Sequence[str]) -> tuple[dict[str, Any], str]:
+    """Read the file of `--config`, which may name the problem, on which the other options depend."""
+    parser = Parser(add_help=False)
+    parser.add_argument("--config")
+    path = parser.parse_known_args(list(words))[0].config
+    return ({}, "") if path is None else (toml.load(path), path)
+
+
+def _option(parameter: str) -> str:
+    """The option of a parameter; one that would hide an option of ours is written `--problem-width`."""
+    from ._recipe import FLAGS
+
+    option = parameter.replace("_", "-")
+    return f"problem-{option}" if option in FLAGS or option in RESERVED or option == "soft" else option
+
+
+def _same_parameters(stated: Mapping[str, float], given: Mapping[str, float], out: Path) -> None:
+    """A checkpoint holds the solution of one problem; continuing it with another would pass for an answer."""
+    for name, value in given.items():
+        if name in stated and stated[name] != value:
+            raise PdesolveError(
+                f"--resume continues the run in {out}, which has {name} = {stated[name]:g}; got {value:g}. "
+                "Leave the parameter out, or start another run with --out."
+            )
+
+
+def _parser(prog: str, title: str, options: Mapping[str, str], problem: Any) -> Parser:
+    parser = Parser(
+        prog=prog,
+        usage=f"{prog}{'' if problem else ' NAME|FILE.py'} [--PARAMETER VALUE ...] [OPTION ...]",
+        description=(title + "\n\n" if title else "Solve a problem: a registered one, or a class in a file.\n\n")
+        + "Its own recipe holds unless a configuration file, and then an option, says otherwise.",
+        epilog=f"{EXAMPLES}\n\n{FILES}\n\n{EXIT_CODES}",
+    )
+    parameters = parser.add_argument_group(
+        "parameters of the problem",
+        None if options else ("none" if problem else "`pdesolve solve NAME --help` shows them"),
+    )
+    _add_parameters(parameters, options, problem)
+    recipe = None if problem is None else problem.recipe()
+    add_flags(parser.add_argument_group("recipe", _stages(recipe)), recipe)
+    run = parser.add_argument_group("run")
+    run.add_argument("--config", metavar="FILE", help="TOML file that states what differs from the recipe")
+    run.add_argument("--print-config", action="store_true", help="print the configuration with comments, and stop")
+    run.add_argument("--out", metavar="DIR", help="run directory; default: runs/NAME")
+    run.add_argument("--resume", action="store_true", help="continue the run in the run directory, as it was asked for")
+    run.add_argument("--device", metavar="NAME", help="cpu, gpu, tpu, or one of several: gpu:1; default: the fastest")
+    run.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard")
+    run.add_argument("--quiet", action="store_true", help="no progress meter and no table")
+    return parser
+
+
+def _add_parameters(group: Any, options: Mapping[str, str], problem: Any) -> None:
+    from ._restate import parameter_line
+
+    for option, parameter in options.items():
+        text = f"{parameter_line(problem, parameter)}. Default: {getattr(problem, parameter):g}"
+        group.add_argument(f"--{option}", type=number, metavar="VALUE", help=text.replace("%", "%%"))
+
+
+def _stages(recipe: Recipe | None) -> str:
+    """What the options about stages apply to."""
+    if recipe is None or len(recipe.stages) < 2:
+        return ""
+    return f"{len(recipe.stages)} stages: {', then '.join(stage.optimiser for stage in recipe.stages)}."
