@@ -319,6 +319,7 @@ def _plain_bar(bar: Any) -> None:
 
 def _draw_snapshots(axes: Axes, panel: _Panel) -> None:
     """Lines over x at five times, dark to light; the reference dashed."""
+    assert not isinstance(panel.axes, Triangulation)
     times, x = panel.axes
     steps = np.unique(np.linspace(0, len(times) - 1, 5).round().astype(int))
     for step, shade in zip(steps, np.linspace(0, 0.85, len(steps)), strict=True):

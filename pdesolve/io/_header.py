@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from ..errors import PdesolveError
 FORMAT = 1
 """Version of the file layout, the root attribute `pdesolve_format`."""
 
+Stored = Any
+"""A file, group or dataset. What h5py finds under a name may be any of them, which no type checker can tell."""
+
 STRINGS = h5py.string_dtype()
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike) -> Iterator[h5py.File]:
+def opened(path: str | os.PathLike) -> Iterator[Stored]:
     """Open a pdesolve file for reading; whatever is wrong with it becomes one readable error.
 
     Raises:
@@ -40,7 +43,7 @@ def opened(path: str | os.PathLike) -> Iterator[h5py.File]:
         raise PdesolveError(f"{path}: a pdesolve file with a part missing: {error.args[0]}.") from error
 
 
-def _identify(path: str | os.PathLike, file: h5py.File) -> None:
+def _identify(path: str | os.PathLike, file: Stored) -> None:
     if "pdesolve_format" not in file.attrs:
         found = ", ".join(sorted(file)) or "none"
         raise PdesolveError(
@@ -50,12 +53,12 @@ def _identify(path: str | os.PathLike, file: h5py.File) -> None:
         raise PdesolveError(f"{path}: written in format {version} by a newer pdesolve; this one reads up to {FORMAT}.")
 
 
-def string_list(values: object) -> np.ndarray:
+def string_list(values: Iterable[Any]) -> np.ndarray:
     """Strings as HDF5 stores a list of them; also right for an empty list."""
     return np.array(list(values), dtype=STRINGS)
 
 
-def write_attributes(target: h5py.Group | h5py.Dataset, attributes: Mapping[str, Any]) -> None:
+def write_attributes(target: Stored, attributes: Mapping[str, Any]) -> None:
     """Store attributes; nested values become JSON text, listed in the attribute `json_attributes`."""
     encoded = []
     for key, value in attributes.items():
@@ -67,7 +70,7 @@ def write_attributes(target: h5py.Group | h5py.Dataset, attributes: Mapping[str,
         target.attrs["json_attributes"] = string_list(encoded)
 
 
-def read_attributes(source: h5py.Group | h5py.Dataset) -> dict[str, Any]:
+def read_attributes(source: Stored) -> dict[str, Any]:
     """The inverse of `write_attributes`, less what HDF5 and netCDF keep for themselves."""
     encoded = set(source.attrs.get("json_attributes", ()))
     hidden = {"json_attributes", "CLASS", "NAME", "REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4Dimid"}
@@ -105,7 +108,7 @@ def native(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def write_provenance(file: h5py.File, provenance: Mapping[str, Any]) -> None:
+def write_provenance(file: Stored, provenance: Mapping[str, Any]) -> None:
     """Store where the file comes from in the group `provenance`.
 
     Strings and numbers are attributes; anything nested, such as the configuration, is a dataset of JSON text
@@ -119,13 +122,13 @@ def write_provenance(file: h5py.File, provenance: Mapping[str, Any]) -> None:
             group.attrs[key] = _plain(value)
 
 
-def read_provenance(file: h5py.File) -> dict[str, Any]:
+def read_provenance(file: Stored) -> dict[str, Any]:
     """The inverse of `write_provenance`."""
     group = file["provenance"]
     return read_attributes(group) | {key: json.loads(item.asstr()[()]) for key, item in group.items()}
 
 
-def write_model(file: h5py.File, model: bytes | None, header: Mapping[str, Any] | None) -> None:
+def write_model(file: Stored, model: bytes | None, header: Mapping[str, Any] | None) -> None:
     """Store serialised leaves as bytes in `model/leaves` and their description as JSON in `model/header`."""
     if model is None:
         return
@@ -135,7 +138,7 @@ def write_model(file: h5py.File, model: bytes | None, header: Mapping[str, Any] 
 
 
 def write_root(
-    file: h5py.File, *, layout: str, name: str, dims: int, samples: int, parameters: Mapping[str, float]
+    file: Stored, *, layout: str, name: str, dims: int, samples: int, parameters: Mapping[str, float]
 ) -> None:
     """Identify the file; these are The Well's root attributes and our two."""
     file.attrs["pdesolve_format"] = FORMAT
@@ -149,13 +152,13 @@ def write_root(
         file.attrs[key] = float(value)
 
 
-def root_names(file: h5py.File) -> set[str]:
+def root_names(file: Stored) -> set[str]:
     """Names of the root attributes that `write_root` wrote; the others are the dataset's own."""
     fixed = {"pdesolve_format", "pdesolve_layout", "dataset_name", "grid_type", "n_spatial_dims"}
     return fixed | {"n_trajectories", "simulation_parameters", *file.attrs["simulation_parameters"]}
 
 
-def read_header(file: h5py.File) -> dict[str, Any]:
+def read_header(file: Stored) -> dict[str, Any]:
     """What a file says of itself: `name`, `layout`, `parameters`, `provenance`, `has_model`."""
     return {
         "name": file.attrs["dataset_name"],

@@ -18,6 +18,9 @@ from .xdmf import write_xdmf
 
 __all__ = ["KINDS", "LAYOUTS", "export"]
 
+_Mesh = tuple[np.ndarray, str, np.ndarray, dict[str, Any]]
+"""Positions, meshio's name of the cells, their nodes, and values at the nodes by field."""
+
 
 def export(
     path: str | os.PathLike,
@@ -88,7 +91,7 @@ def _pdebench(dataset: xr.Dataset, header: dict[str, Any], out: Path) -> None:
     fewer than 24 samples the last one is therefore called "0023", so that no sample is stored twice.
     """
     fields = [n for n, v in dataset.items() if v.attrs.get("role") == "solution" and v.dtype.kind == "f"]
-    space = [d for d in dataset[fields[0]].dims if d not in ("sample", "time", "component")]
+    space = [str(d) for d in dataset[fields[0]].dims if d not in ("sample", "time", "component")]
     if len(space) not in (1, 2) or "time" not in dataset.dims:
         raise PdesolveError(f"layout 'pdebench-h5' holds 1-D and 2-D fields in time; got dims {dict(dataset.sizes)}.")
     batch = dataset if "sample" in dataset.dims else dataset.expand_dims("sample")
@@ -174,7 +177,7 @@ def _vtu(dataset: xr.Dataset, header: dict[str, Any], out: Path, options: dict[s
         meshio.vtu.write(temporary, meshio.Mesh(points, [(kind, cells)], point_data=fields))
 
 
-def _points_mesh(dataset: xr.Dataset, step: int) -> tuple[np.ndarray, str, np.ndarray, dict[str, np.ndarray]]:
+def _points_mesh(dataset: xr.Dataset, step: int) -> _Mesh:
     points = dataset["points"].values
     chosen = dataset.isel(time=step) if "time" in dataset.dims else dataset
     fields = {str(n): v.values for n, v in chosen.drop_vars(["points", "cells"], errors="ignore").items()}
@@ -183,7 +186,7 @@ def _points_mesh(dataset: xr.Dataset, step: int) -> tuple[np.ndarray, str, np.nd
     return points, "vertex", np.arange(len(points))[:, None], fields
 
 
-def _grid_mesh(dataset: xr.Dataset, step: int) -> tuple[np.ndarray, str, np.ndarray, dict[str, np.ndarray]]:
+def _grid_mesh(dataset: xr.Dataset, step: int) -> _Mesh:
     """The grid as lines, quadrilaterals or hexahedra, without the cells that reach outside the domain."""
     fields = {n: v for n, v in dataset.items() if v.dtype.kind == "f"}
     longest = max((v.dims for v in fields.values()), key=len)

@@ -164,7 +164,7 @@ def _role(name: str, variable: xr.DataArray) -> str:
     return variable.attrs.get("role", suffix if suffix in ("reference", "error") else "solution")
 
 
-def _scale(file: h5py.File, where: str, axis: str, values: np.ndarray | None, size: int) -> h5py.Dataset:
+def _scale(file: _header.Stored, where: str, axis: str, values: np.ndarray | None, size: int) -> _header.Stored:
     """Create a dimension scale; without values one that netCDF-4 takes for a dimension with no coordinate."""
     if values is None:
         scale = file.create_dataset(where, (size,), ">f4")
@@ -176,7 +176,7 @@ def _scale(file: h5py.File, where: str, axis: str, values: np.ndarray | None, si
     return scale
 
 
-def _write_dimensions(file: h5py.File, grid: _Grid) -> dict[str, h5py.Dataset]:
+def _write_dimensions(file: _header.Stored, grid: _Grid) -> dict[str, _header.Stored]:
     """Write the grid and return the dimension scales by axis."""
     dataset, group = grid.dataset, file.create_group("dimensions")
     group.attrs["spatial_dims"] = _header.string_list(grid.space)
@@ -195,7 +195,7 @@ def _write_dimensions(file: h5py.File, grid: _Grid) -> dict[str, h5py.Dataset]:
     return scales
 
 
-def _write_fields(file: h5py.File, grid: _Grid, scales: Mapping[str, h5py.Dataset]) -> None:
+def _write_fields(file: _header.Stored, grid: _Grid, scales: Mapping[str, _header.Stored]) -> None:
     """Write every variable to the group of its tensor order, and link it in the root group."""
     names: dict[str, list[str]] = {"scalars": [], "t0_fields": [], "t1_fields": [], "t2_fields": []}
     for group in names:
@@ -247,7 +247,7 @@ def _boundary_parts(entry: Mapping[str, Any], grid: _Grid) -> list[dict[str, Any
     ]
 
 
-def _write_boundary(file: h5py.File, entries: Sequence[Mapping[str, Any]], grid: _Grid) -> None:
+def _write_boundary(file: _header.Stored, entries: Sequence[Mapping[str, Any]], grid: _Grid) -> None:
     parent = file.create_group("boundary_conditions")
     for entry in entries:
         group = parent.create_group(entry["name"])
@@ -260,14 +260,14 @@ def _write_boundary(file: h5py.File, entries: Sequence[Mapping[str, Any]], grid:
         group["mask"] = mask
 
 
-def _write_mesh(file: h5py.File, grid: _Grid) -> None:
+def _write_mesh(file: _header.Stored, grid: _Grid) -> None:
     """Store where each node is. ParaView would take our first axis, x, for the last of its own without it."""
     if len(grid.space) in (2, 3):
         axes = [grid.dataset[axis].values.astype(float) for axis in grid.space]
         file["mesh/points"] = np.stack(np.meshgrid(*axes, indexing="ij"), -1)
 
 
-def _link_pdebench(file: h5py.File, grid: _Grid) -> None:
+def _link_pdebench(file: _header.Stored, grid: _Grid) -> None:
     """Add PDEBench's names for one scalar field of (time, x); its loader has no other case of ours."""
     solutions = [n for n in file["t0_fields"] if file["t0_fields"][n].attrs["role"] == "solution"]
     if len(grid.space) == 1 and "time" not in grid.added and len(solutions) == 1 and not len(file["t1_fields"]):
@@ -301,9 +301,11 @@ def read(path: str | os.PathLike) -> tuple[xr.Dataset, dict[str, Any]]:
         return dataset.assign_attrs(own), header
 
 
-def _grid_dataset(file: h5py.File, added: Sequence[str]) -> xr.Dataset:
+def _grid_dataset(file: _header.Stored, added: Sequence[str]) -> xr.Dataset:
     space = list(file["dimensions"].attrs["spatial_dims"])
-    coords = {axis: (axis, file["dimensions"][axis][()], _own(file["dimensions"][axis])) for axis in ("time", *space)}
+    coords: dict[str, Any] = {
+        axis: (axis, file["dimensions"][axis][()], _own(file["dimensions"][axis])) for axis in ("time", *space)
+    }
     for axis in ("sample", "component"):
         if axis in file and not file[axis].attrs["NAME"].startswith(b"This is a netCDF dimension"):
             values = file[axis].asstr()[()] if h5py.check_string_dtype(file[axis].dtype) else file[axis][()]
@@ -316,7 +318,7 @@ def _grid_dataset(file: h5py.File, added: Sequence[str]) -> xr.Dataset:
     return dataset.isel(dict.fromkeys(added, 0), drop=True, missing_dims="ignore")
 
 
-def _variable(stored: h5py.Dataset, space: Sequence[str]) -> xr.Variable:
+def _variable(stored: _header.Stored, space: Sequence[str]) -> xr.Variable:
     """A variable with the axes that The Well's flags say it has."""
     varies = stored.attrs.get("dim_varying", np.zeros(len(space), bool))
     dims = [d for d in ("sample", "time") if stored.attrs[f"{d}_varying"]]
@@ -327,11 +329,11 @@ def _variable(stored: h5py.Dataset, space: Sequence[str]) -> xr.Variable:
     return xr.Variable(dims, stored[()].astype(bool) if is_flag else stored[()], attributes)
 
 
-def _own(stored: h5py.Dataset) -> dict[str, Any]:
+def _own(stored: _header.Stored) -> dict[str, Any]:
     return {k: v for k, v in _header.read_attributes(stored).items() if k not in _STRUCTURE}
 
 
-def _read_boundary(file: h5py.File) -> list[dict[str, Any]]:
+def _read_boundary(file: _header.Stored) -> list[dict[str, Any]]:
     sides = {flags: name for name, flags in SIDES.items()}
     return [
         {

@@ -45,7 +45,7 @@ def _field(field: xr.DataArray, mask: xr.DataArray | None) -> dict[str, Any]:
     if mask is not None and set(mask.dims) <= set(field.dims):
         outside = ~mask.broadcast_like(field).transpose(*field.dims).values
     finite = np.isfinite(field.values)
-    inside = field.values[finite & ~outside]
+    inside = field.values[finite]
     return {
         "dims": list(map(str, field.dims)),
         "shape": list(field.shape),

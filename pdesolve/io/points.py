@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 import xarray as xr
 
@@ -118,9 +117,9 @@ def _cell_type(cells: np.ndarray, points: np.ndarray, given: str | None) -> str:
     return fitting[-1] if points.shape[1] == 3 else fitting[0]
 
 
-def points_dataset(file: h5py.File) -> xr.Dataset:
+def points_dataset(file: _header.Stored) -> xr.Dataset:
     """The content of an open file as a dataset: `points (point, axis)`, `cells (cell, vertex)` and the fields."""
-    variables = {"points": (("point", "axis"), file["points"][()])}
+    variables: dict[str, Any] = {"points": (("point", "axis"), file["points"][()])}
     if "cells" in file:
         variables["cells"] = (("cell", "vertex"), file["cells"][()], _header.read_attributes(file["cells"]))
     # Components of different fields may differ in number, so each field has an axis of its own for them.

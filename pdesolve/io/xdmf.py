@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import h5py
-
 from ..errors import PdesolveError
 from . import _header
 from ._atomic import atomic
@@ -63,7 +61,7 @@ def write_xdmf(path: str | os.PathLike, out: str | os.PathLike | None = None, *,
     return out
 
 
-def _structured_grids(file: h5py.File, reference: str, sample: int) -> list[ET.Element]:
+def _structured_grids(file: _header.Stored, reference: str, sample: int) -> list[ET.Element]:
     space = list(file["dimensions"].attrs["spatial_dims"])
     sizes = [file["dimensions"][axis].size for axis in space]
     times = file["dimensions/time"][()]
@@ -83,7 +81,7 @@ def _structured_grids(file: h5py.File, reference: str, sample: int) -> list[ET.E
     return grids
 
 
-def _rectilinear_grid(file: h5py.File, reference: str, sample: int, axis: str) -> ET.Element:
+def _rectilinear_grid(file: _header.Stored, reference: str, sample: int, axis: str) -> ET.Element:
     """One grid with x along its first axis and time, if there is more than one, along its second."""
     x, time = file["dimensions"][axis], file["dimensions/time"]
     grid = _grid(file.attrs["dataset_name"], None)
@@ -99,7 +97,7 @@ def _rectilinear_grid(file: h5py.File, reference: str, sample: int, axis: str) -
     return grid
 
 
-def _points_grids(file: h5py.File, reference: str) -> list[ET.Element]:
+def _points_grids(file: _header.Stored, reference: str) -> list[ET.Element]:
     points, times = file["points"], file["time"][()] if "time" in file else [None]
     grids = []
     for step, time in enumerate(times):
@@ -115,7 +113,7 @@ def _points_grids(file: h5py.File, reference: str) -> list[ET.Element]:
     return grids
 
 
-def _topology(file: h5py.File, reference: str) -> ET.Element:
+def _topology(file: _header.Stored, reference: str) -> ET.Element:
     if "cells" not in file:
         nodes = str(len(file["points"]))
         return ET.Element("Topology", TopologyType="Polyvertex", NumberOfElements=nodes, NodesPerElement="1")
@@ -126,13 +124,13 @@ def _topology(file: h5py.File, reference: str) -> ET.Element:
     return topology
 
 
-def _fields(file: h5py.File) -> list[h5py.Dataset]:
+def _fields(file: _header.Stored) -> list[_header.Stored]:
     """Fields with a value at every node; a field constant along an axis has no place in XDMF."""
     fields = [*file["t0_fields"].values(), *file["t1_fields"].values()]
     return [stored for stored in fields if all(stored.attrs["dim_varying"])]
 
 
-def _selection(stored: h5py.Dataset, sample: int, step: int | None) -> list[tuple[int, int]]:
+def _selection(stored: _header.Stored, sample: int, step: int | None) -> list[tuple[int, int]]:
     """Start and count along each stored axis: one sample, one time (all of them if `step` is None)."""
     leading = []
     if stored.attrs["sample_varying"]:
@@ -150,7 +148,7 @@ def _grid(name: str, time: float | None) -> ET.Element:
 
 
 def _attributes(
-    stored: h5py.Dataset, reference: str, chosen: Sequence[tuple[int, int]], nodes: Sequence[int]
+    stored: _header.Stored, reference: str, chosen: Sequence[tuple[int, int]], nodes: Sequence[int]
 ) -> list[ET.Element]:
     """A field at the nodes, `chosen` from the array in the file.
 
@@ -171,7 +169,7 @@ def _attributes(
 def _attribute(
     name: str,
     kind: str,
-    stored: h5py.Dataset,
+    stored: _header.Stored,
     reference: str,
     chosen: Sequence[tuple[int, int]],
     shape: Sequence[int],
@@ -185,7 +183,7 @@ def _attribute(
     return attribute
 
 
-def _whole(stored: h5py.Dataset, reference: str) -> ET.Element:
+def _whole(stored: _header.Stored, reference: str) -> ET.Element:
     """A reference to one array of the HDF5 file."""
     item = ET.Element("DataItem", Format="HDF", Dimensions=_text(stored.shape))
     item.attrib |= {"NumberType": _NUMBERS[stored.dtype.kind], "Precision": str(stored.dtype.itemsize)}
