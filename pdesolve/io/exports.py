@@ -166,7 +166,7 @@ def _vtu(dataset: xr.Dataset, header: dict[str, Any], out: Path, options: dict[s
         import meshio
     except ImportError as error:
         raise PdesolveError("kind 'vtu' needs meshio: pip install 'pdesolve[mesh]'.") from error
-    shown = dataset.isel(sample=options["sample"]) if "sample" in dataset.dims else dataset
+    shown = _chosen(dataset, "sample", options["sample"])
     if header["layout"] == "points":
         points, kind, cells, fields = _points_mesh(shown, options["step"])
     else:
@@ -177,9 +177,18 @@ def _vtu(dataset: xr.Dataset, header: dict[str, Any], out: Path, options: dict[s
         meshio.vtu.write(temporary, meshio.Mesh(points, [(kind, cells)], point_data=fields))
 
 
+def _chosen(dataset: xr.Dataset, axis: str, index: int) -> xr.Dataset:
+    """One entry along an axis; the dataset as it is if it has no such axis."""
+    if axis not in dataset.dims:
+        return dataset
+    if not -(size := dataset.sizes[axis]) <= index < size:
+        raise PdesolveError(f"{axis} {index}: the file has {size}, counted from 0 (or from -1 backwards).")
+    return dataset.isel({axis: index})
+
+
 def _points_mesh(dataset: xr.Dataset, step: int) -> _Mesh:
     points = dataset["points"].values
-    chosen = dataset.isel(time=step) if "time" in dataset.dims else dataset
+    chosen = _chosen(dataset, "time", step)
     fields = {str(n): v.values for n, v in chosen.drop_vars(["points", "cells"], errors="ignore").items()}
     if "cells" in dataset:
         return points, dataset["cells"].attrs["cell_type"], dataset["cells"].values, fields
@@ -193,8 +202,8 @@ def _grid_mesh(dataset: xr.Dataset, step: int) -> _Mesh:
     axes = [d for d in longest if d not in ("time", "component")]
     if len(axes) == 1 and "time" in dataset.dims:
         axes.append("time")
-    elif "time" in dataset.dims:
-        dataset = dataset.isel(time=step)
+    else:
+        dataset = _chosen(dataset, "time", step)
     if len(axes) > 3:
         raise PdesolveError(f"kind 'vtu' shows at most three axes of space; the file has {len(axes)}.")
     points = np.stack(np.meshgrid(*[dataset[a].values for a in axes], indexing="ij"), -1).reshape(-1, len(axes))

@@ -167,6 +167,14 @@ def test_vtu_cells_are_not_twisted(tmp_path, dims):
     assert total == pytest.approx(np.prod([np.ptp(given[d].values) for d in dims]), rel=1e-10)
 
 
+def test_vtu_at_a_time_that_is_not_there(tmp_path):
+    stored(tmp_path / "u.h5", "sample", "time", "x", "y")
+    with pytest.raises(PdesolveError, match="time 4: the file has 4, counted from 0"):
+        export(tmp_path / "u.h5", "vtu", tmp_path / "u.vtu", step=4)
+    with pytest.raises(PdesolveError, match="sample -4: the file has 3"):
+        export(tmp_path / "u.h5", "vtu", tmp_path / "u.vtu", sample=-4)
+
+
 def test_vtu_leaves_out_what_is_outside(tmp_path):
     meshio = pytest.importorskip("meshio")
     inside = np.ones((7, 5), bool)
