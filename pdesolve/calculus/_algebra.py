@@ -1,11 +1,14 @@
 r"""Truncated Taylor polynomials of several variables, as an algebra with named coefficients.
 
-A quantity $f$ near a point $x$ is carried as $f(x + s) = \sum_\alpha f_\alpha s^\alpha$ with $f_\alpha = D^\alpha f(x) / \alpha!$,
-for the multi-indices $\alpha$ of a lower set (with $\alpha$, every $\beta \le \alpha$), so that products never need a
-coefficient that is not carried. One further basis element, `Laplacian(axes)`, carries the sum
-$f_\lambda = \sum_{i \in axes} f_{2 e_i} = \tfrac12 \Delta f$ in place of its summands: the "forward Laplacian" of
+A quantity $f$ near a point $x$ is carried as $f(x + s) = \sum_\alpha f_\alpha s^\alpha$ with
+$f_\alpha = D^\alpha f(x) / \alpha!$, for the multi-indices $\alpha$ of a lower set (with $\alpha$, every
+$\beta \le \alpha$), so that products never need a coefficient that is not carried. One further basis element,
+`Laplacian(axes)`, carries the sum $f_\lambda = \sum_{i \in axes} f_{2 e_i} = \tfrac12 \Delta f$ in place of its
+summands (the "forward Laplacian").
 
-    Li, Ye, Jiang et al., Nature Machine Intelligence 6 (2024) 209-219, eq. (4).
+References:
+    Griewank and Walther, Evaluating Derivatives, 2nd ed., SIAM (2008), chapter 13.
+    Li, Ye, Jiang et al., Nature Machine Intelligence 6 (2024) 209-219, for the Laplacian.
 """
 
 import dataclasses

@@ -1,8 +1,8 @@
 r"""Taylor coefficients through a function without a rule, by nesting JAX's own derivatives.
 
 The inputs are polynomials $u(s) = \sum_\alpha u_\alpha s^\alpha$; the coefficient of $g \circ u$ is
-$D^\alpha_s\, g(u(s))|_{s=0} / \alpha!$. Correct for whatever JAX can differentiate repeatedly, at the cost of one nested
-evaluation per coefficient.
+$D^\alpha_s\, g(u(s))|_{s=0} / \alpha!$. Correct for whatever JAX can differentiate repeatedly, at the cost of one
+nested evaluation per coefficient.
 """
 
 import math

@@ -1,9 +1,9 @@
 r"""All wanted partial derivatives of a function at a point, from one forward sweep.
 
 The function is traced once, and the truncated Taylor polynomial of every intermediate value is propagated through its
-primitives: linear ones act on all coefficients at once (a dense layer stays one matrix product), products follow Leibniz'
-rule, elementary functions the chain rule. A residual with $u, u_x, u_t, u_{xx}$ costs about four evaluations of the
-function, against the nested primal sweeps of repeated `jax.grad`.
+primitives: linear ones act on all coefficients at once (a dense layer stays one matrix product), products follow
+Leibniz' rule, elementary functions the chain rule. A residual with $u, u_x, u_t, u_{xx}$ costs about four
+evaluations of the function, against the nested primal sweeps of repeated `jax.grad`.
 
 References:
     Griewank and Walther, Evaluating Derivatives, 2nd ed., SIAM (2008), chapter 13.
@@ -47,8 +47,8 @@ def derivatives(
     Args:
         function: $f$, of one point; any JAX callable.
         point: $x$, shape `(d,)`.
-        keys: Multi-indices of length $d$, `(2, 0)` for the second derivative along the first axis, `(0, 0)` for the value;
-            `Laplacian(axes)` for the sum of second derivatives along `axes`, which propagates `len(axes) + 2`
+        keys: Multi-indices of length $d$, `(2, 0)` for the second derivative along the first axis, `(0, 0)` for the
+            value; `Laplacian(axes)` for the sum of second derivatives along `axes`, which propagates `len(axes) + 2`
             coefficients where the separate second derivatives would need `2 * len(axes) + 1`.
 
     Returns:
