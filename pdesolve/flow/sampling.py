@@ -1,0 +1,75 @@
+"""Sampling a flow: the ordinary differential equation of its velocity field, integrated by diffrax."""
+
+from typing import NamedTuple
+
+import diffrax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from ..errors import PdesolveError, UnknownNameError
+from .objective import VelocityField
+
+__all__ = ["SOLVERS", "Integral", "integrate"]
+
+_FIXED: dict[str, tuple[type, int]] = {"euler": (diffrax.Euler, 1), "heun": (diffrax.Heun, 2)}
+"""Solvers with equal steps, and their stages."""
+SOLVERS = (*_FIXED, "dopri5")
+"""Euler (order 1) and Heun (order 2) take equal steps; Dormand and Prince's pair of order 5 chooses them."""
+
+
+class Integral(NamedTuple):
+    """The end of a path, and what it cost."""
+
+    value: Float[Array, " channel *grid"]
+    function_evaluations: Int[Array, ""]
+    """Evaluations of the velocity field."""
+
+
+def integrate(
+    velocity: VelocityField,
+    noise: Float[Array, " channel *grid"],
+    *,
+    solver: str = "heun",
+    num_steps: int = 25,
+    tolerance: float = 1e-5,
+) -> Integral:
+    r"""Solve $\dot x = v(x, t)$ from $x(0)$ = `noise` to $t = 1$.
+
+    One sample in, one out; `jax.vmap` makes batches.
+
+    Args:
+        velocity: The velocity field.
+        noise: Where the path begins.
+        solver: `euler`, `heun` (equal steps) or `dopri5` (adaptive).
+        num_steps: Number of equal steps; of an adaptive solver, the first step is one of that many.
+        tolerance: Relative and absolute tolerance of an adaptive solver.
+
+    Raises:
+        UnknownNameError: If there is no such solver.
+        PdesolveError: If `num_steps` is less than 1 or `tolerance` is not positive.
+    """
+    if solver not in SOLVERS:
+        raise UnknownNameError("solver", solver, SOLVERS)
+    if num_steps < 1 or not tolerance > 0:
+        raise PdesolveError(f"`num_steps` must be at least 1 and `tolerance` positive, got {num_steps}, {tolerance}.")
+    if solver == "dopri5":
+        return _adaptive(velocity, noise, num_steps, tolerance)
+    method, stages = _FIXED[solver]
+    # Times are given, not summed up from a step: rounding can neither add a step nor change the last one.
+    times = jnp.linspace(0.0, 1.0, num_steps + 1, dtype=noise.dtype)
+    solution = _solve(velocity, noise, method(), None, diffrax.StepTo(times), max_steps=num_steps)
+    return Integral(solution.ys[0], stages * solution.stats["num_steps"])
+
+
+def _adaptive(velocity, noise, num_steps: int, tolerance: float) -> Integral:
+    controller = diffrax.PIDController(rtol=tolerance, atol=tolerance)
+    solution = _solve(velocity, noise, diffrax.Dopri5(), 1.0 / num_steps, controller, max_steps=4096)
+    # Seven stages, of which the last is the first of the next step, also after a rejected one.
+    return Integral(solution.ys[0], 6 * solution.stats["num_steps"] + 1)
+
+
+def _solve(velocity, noise, method, first_step, controller, *, max_steps: int) -> diffrax.Solution:
+    term = diffrax.ODETerm(lambda t, x, args: velocity(x, jnp.asarray(t, x.dtype)))
+    return diffrax.diffeqsolve(
+        term, method, 0.0, 1.0, first_step, noise, stepsize_controller=controller, max_steps=max_steps
+    )
