@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from .. import registry
 from .._version import __version__
+from ..errors import PdesolveError
+from ._console import show
 from ._exit import EXIT_CODES, FAILED, OK
 from ._parser import Parser
 
@@ -31,7 +33,6 @@ def doctor(words: Sequence[str]) -> int:
         description="Versions, devices, precision, optional parts, and a self-test. Paste it into bug reports.",
         epilog=EXIT_CODES,
     ).parse(words)
-    from rich.console import Console
     from rich.table import Table
 
     from ._jax import set_precision
@@ -44,7 +45,7 @@ def doctor(words: Sequence[str]) -> int:
     for key, value in [*_machine(), *_versions(), *_optional(), *(("PROBLEM", text) for text in problems)]:
         table.add_row(key, value)
     table.add_row("verdict", "needs repair" if problems else "works: a float64 system was solved to round-off")
-    Console(highlight=False, markup=False).print(table)
+    show(table)
     return FAILED if problems else OK
 
 
@@ -106,5 +107,7 @@ def _broken_entries() -> Iterator[str]:
         for name in registry.names(group):
             try:
                 registry.load(group, name)
+            except PdesolveError as error:
+                yield str(error)
             except Exception as error:  # a third party's module may raise anything
                 yield f"{group.removesuffix('s')} {name!r} ({registry.target(group, name)}) does not load: {error}"

@@ -1,6 +1,8 @@
 """`pdesolve list`: names with one line each, read without importing what they name."""
 
 from .. import registry
+from ..errors import UnknownNameError
+from ._console import show
 from ._exit import EXIT_CODES, OK
 from ._parser import Parser
 
@@ -21,13 +23,14 @@ def list(words: "list[str]") -> int:
     )
     parser.add_argument("group", nargs="?", metavar="GROUP", help=f"one of {', '.join(registry.GROUPS)}; default: all")
     group = parser.parse(words).group
+    if group is not None and group not in registry.GROUPS:
+        raise UnknownNameError("group", group, registry.GROUPS)
     for one in registry.GROUPS if group is None else [group]:
         _show(one)
     return OK
 
 
 def _show(group: str) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(title=group, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
@@ -35,11 +38,7 @@ def _show(group: str) -> None:
     table.add_column()
     for name in registry.names(group):
         table.add_row(name, _line(group, name))
-    console = Console(highlight=False, markup=False)
-    console.print(table)
-    if not registry.names(group):
-        console.print("none")
-    console.print(NOTES[group] + "\n" if group in NOTES else "")
+    show(table if registry.names(group) else f"{group}: none", NOTES[group] + "\n" if group in NOTES else "")
 
 
 def _line(group: str, name: str) -> str:

@@ -79,13 +79,24 @@ def _run(words: list[str]) -> int:
         return OK
     name, *rest = words
     if name not in COMMANDS:
-        raise UnknownNameError("option" if name.startswith("-") else "command", name, COMMANDS)
+        raise _unknown(name)
     module = importlib.import_module(COMMANDS[name][0], __package__)
     try:
         return getattr(module, name)(rest)
     except SystemExit as finished:
         # argparse has printed the help.
         return OK if finished.code is None else int(finished.code)
+
+
+def _unknown(name: str) -> PdesolveError:
+    """A problem in the place of a command is meant to be solved."""
+    from .. import registry
+    from ._problem import is_file
+
+    if is_file(name) or name in registry.names("problems"):
+        return PdesolveError(f"unknown command {name!r}. Did you mean `pdesolve solve {name}`?")
+    known = ("--help", "--version") if name.startswith("-") else COMMANDS
+    return UnknownNameError("option" if name.startswith("-") else "command", name, known)
 
 
 def _message(error: Exception) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from .. import registry, toml
 from ..config import Recipe
 from ..errors import PdesolveError
+from ._console import show
 from ._exit import EXIT_CODES, OK, exit_code
 from ._jax import select_device, set_precision
 from ._parser import Parser, number
@@ -45,7 +46,9 @@ FILES = """files in the run directory:
 def solve(words: Sequence[str]) -> int:
     """Solve a problem and return the exit code."""
     word, rest = _problem_word(words)
-    config, source = _config(rest)
+    early = _early(rest)
+    source = early.config or ""
+    config = toml.load(source) if source else {}
     word = word or config.get("problem")
     if word is None:
         parser = _parser("pdesolve solve", "", {}, None)
@@ -53,6 +56,7 @@ def solve(words: Sequence[str]) -> int:
         known = ", ".join(registry.names("problems"))
         raise PdesolveError(f"no problem given: `pdesolve solve NAME` or `pdesolve solve FILE.py`. Known: {known}.")
     # Before the problem's module makes arrays; its recipe may ask for float32 below.
+    select_device(early.device)
     set_precision("float64")
     name, cls, path = find_problem(word)
     with user_errors(path):
@@ -79,7 +83,7 @@ def _solve_problem(
     stated = toml.parameters(config, declared, source)
     if arguments.resume:
         _same_parameters(stated, given, out)
-    values = {p: type(getattr(problem, p))(v) for p, v in {**stated, **given}.items()}
+    values = {p: _typed(p, v, getattr(problem, p)) for p, v in {**stated, **given}.items()}
     problem = with_parameters(cls, values)
     recipe = apply_flags(toml.merge(problem.recipe(), config, source), arguments)
     if arguments.print_config:
@@ -92,7 +96,6 @@ def _run(name: str, problem: Any, recipe: Recipe, out: Path, arguments: argparse
     from ..io import atomic
     from ..problem import parameters_of
 
-    select_device(arguments.device)
     set_precision(recipe.precision)
     from ..solve import solve as engine
 
@@ -111,10 +114,7 @@ def _run(name: str, problem: Any, recipe: Recipe, out: Path, arguments: argparse
     )
     code = exit_code(solution.status)
     if not arguments.quiet:
-        from rich.console import Console
-
-        Console(highlight=False).print(solution.table())
-        print(f"files in {out}")
+        show(solution.table(), f"files in {out}")
     elif code != OK:
         print(f"{name}: {solution.status}; see {out / 'summary.json'}", file=sys.stderr)
     return code
@@ -133,12 +133,21 @@ def _problem_word(words: Sequence[str]) -> tuple[str | None, list[str]]:
     return None, list(words)
 
 
-def _config(words: Sequence[str]) -> tuple[dict[str, Any], str]:
-    """Read the file of `--config`, which may name the problem, on which the other options depend."""
-    parser = Parser(add_help=False)
+def _early(words: Sequence[str]) -> argparse.Namespace:
+    """Read what must be known before the problem: the configuration may name it, and its module may use the device."""
+    parser = Parser(prog="pdesolve solve", add_help=False)
     parser.add_argument("--config")
-    path = parser.parse_known_args(list(words))[0].config
-    return ({}, "") if path is None else (toml.load(path), path)
+    parser.add_argument("--device")
+    return parser.parse_known_args(list(words))[0]
+
+
+def _typed(name: str, value: float, default: Any) -> float:
+    """Return a parameter's value as an integer if its default is one."""
+    if not isinstance(default, int):
+        return float(value)
+    if not float(value).is_integer():
+        raise PdesolveError(f"`{name}` must be an integer, got {value:g}.")
+    return int(value)
 
 
 def _option(parameter: str) -> str:
