@@ -53,7 +53,8 @@ def condition_residuals(problem, condition, functions, *, from_points=False):
             far = ()
             if condition.periodic_axis is not None:
                 far = (field_at(as_vector(problem, build(far_local)), far_point, coordinates, names),)
-            return condition.residual(near, at_point(coordinates, point, normal, data), *far)
+            here = at_point(coordinates, [getattr(at, name) for name in coordinates], normal, data)
+            return condition.residual(near, here, *far)
 
         return pointwise(residual, as_vector(problem, build(local)), coordinates, names)(point)
 
