@@ -89,12 +89,15 @@ def problem_class(path: Path, name: str | None = None) -> type:
 
 
 def _problems(module) -> dict[str, type]:
+    from ..family import AbstractFamily
     from ..problem import AbstractProblem
 
     return {
         name: value
         for name, value in vars(module).items()
-        if inspect.isclass(value) and issubclass(value, AbstractProblem) and value.__module__ == module.__name__
+        if inspect.isclass(value)
+        and issubclass(value, AbstractProblem | AbstractFamily)
+        and value.__module__ == module.__name__
     }
 
 
@@ -111,7 +114,7 @@ def _choose(found: dict[str, type], path: Path, name: str | None) -> type:
     if chosen:
         lacks = "; ".join(f"{key} lacks {', '.join(_missing(value))}" for key, value in chosen.items())
         raise PdesolveError(f"{path} defines no complete problem: {lacks}.")
-    raise PdesolveError(f"{path} defines no problem: no subclass of pdesolve.AbstractProblem.")
+    raise PdesolveError(f"{path} defines no problem: no subclass of AbstractProblem or AbstractFamily.")
 
 
 def _missing(cls: type) -> list[str]:

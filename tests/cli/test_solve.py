@@ -249,8 +249,8 @@ class TestFile:
             ("x = 1\ny = z\n", "mine.py, line 2: NameError: name 'z' is not defined"),
             ("\nimport no_such_module\n", "mine.py, line 2: ModuleNotFoundError: No module named 'no_such_module'"),
             ("def f():\n    open('/no/such')\nf()\n", "mine.py, line 2: FileNotFoundError: "),
-            ("x = 1\n", "mine.py defines no problem: no subclass of pdesolve.AbstractProblem."),
-            ("from rod import Rod\n", "mine.py defines no problem: no subclass of pdesolve.AbstractProblem."),
+            ("x = 1\n", "mine.py defines no problem: no subclass of AbstractProblem or AbstractFamily."),
+            ("from rod import Rod\n", "mine.py defines no problem: no subclass of AbstractProblem or AbstractFamily."),
             (
                 "from pdesolve import AbstractProblem\nclass Half(AbstractProblem):\n    def domain(self): ...\n",
                 "mine.py defines no complete problem: Half lacks equations, field_names.",
