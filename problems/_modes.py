@@ -149,7 +149,7 @@ def cosine_values(coefficients: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, 
     return scipy.fft.dct(doubled, type=1)
 
 
-def distance(a: Callable, b: Callable, bounds: Float[np.ndarray, "2 2"], num_points: int = 1000) -> float:
+def distance(a: Callable, b: Callable, bounds: Float[np.ndarray, "2 2"], num_points: int = 300) -> float:
     """Return the relative L2 distance of two functions of `(x, t)` on fixed random points of a box."""
     x, t = np.random.default_rng(0).uniform(*bounds.T, size=(num_points, 2)).T
     expected = b(x, t)
