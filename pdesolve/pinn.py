@@ -198,7 +198,8 @@ def _condition_samples(
     single = condition.part in domain.boundary_parts and domain.boundary_axes(condition.part) == 0
     count = 1 if single else points.boundary
     place, normal = domain.sample_boundary(condition.part, count, points.sampler, seed)
-    return {"point": place, "normal": normal}
+    spatial = [i for i, name in enumerate(domain.coordinates) if name != "t"]
+    return {"point": place, "normal": tuple(normal[:, i] for i in spatial)}
 
 
 class _Data(eqx.Module):

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
 from .errors import PdesolveError, UnknownNameError
-from .points import rad, rar_d
+from .points import rad
 
 __all__ = ["AbstractSampler", "AdaptivePoints", "Batch", "DataBatches", "FixedSamples", "FreshSamples", "carry"]
 
@@ -147,8 +147,8 @@ class AdaptivePoints(AbstractSampler):
     r"""Collocation points that follow the residual.
 
     `candidates(num_points, seed)` draws points `(n, d)`. With method `rad`, every refresh redraws all points with
-    probability $p \propto s^k / \mathrm{mean}(s^k) + c$ from `pool` times as many candidates; with `rar_d` a quarter of
-    them is replaced in that way.
+    probability $p \propto s / \mathrm{mean}(s) + 1$ from `pool` times as many candidates. With `rar_d` a quarter of
+    them, chosen at random, gives way to candidates drawn with $p \propto s^2$: refinement at a fixed number of points.
 
     References:
         Wu, Zhu, Tan, Kartha, Lu, Comput. Methods Appl. Mech. Engrg. 403 (2023) 115671, eq. (2), algorithms 2 and 3.
@@ -185,7 +185,7 @@ class AdaptivePoints(AbstractSampler):
             return _batch(state, chosen, fresh_ids, generation)
         count = self.num_points // 4
         keep = np.random.default_rng(seed).permutation(self.num_points)[count:]
-        added = candidates[rar_d(candidates, scores, count, seed)]
+        added = candidates[rad(candidates, scores, count, seed, exponent=2.0, offset=0.0)]
         points = np.concatenate([np.asarray(state.samples)[keep], added])
         return _batch(state, points, np.concatenate([np.asarray(state.ids)[keep], fresh_ids[:count]]), generation)
 

@@ -58,7 +58,7 @@ class LevenbergMarquardt(AbstractOptimiser):
         """One Gauss-Newton model, as many dampings as it takes."""
         flat, _ = ravel_pytree(params)
         model = evaluation.gauss_newton(params)
-        gram = model.root @ model.root.T
+        gram = model.gram()
         diagonal = jnp.arange(flat.size)
 
         def attempt(last: _Attempt) -> _Attempt:
@@ -81,14 +81,13 @@ class LevenbergMarquardt(AbstractOptimiser):
         two = jnp.asarray(2.0, dtype=flat.dtype)
         first = _Attempt(flat, model.loss, state, two, jnp.asarray(False), jnp.asarray(0))
         last = jax.lax.while_loop(lambda a: ~a.accepted & (a.count < self.attempts), attempt, first)
-        losses, aux = evaluation.term_losses(params)
-        metrics = loss_metrics(model.loss, losses) | {
+        metrics = loss_metrics(model.loss, model.losses) | {
             "damping": last.damping,
             "attempts": last.count,
             "gradient_norm": jnp.linalg.norm(model.gradient),
             "stalled": ~last.accepted,
         }
-        return model.unravel(last.flat), last.damping, metrics, aux.get("layer_state")
+        return model.unravel(last.flat), last.damping, metrics, None
 
     def refresh(self, evaluation, params, state):
         """The damping lives on."""
