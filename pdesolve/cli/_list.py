@@ -1,5 +1,7 @@
 """`pdesolve list`: names with one line each, read without importing what they name."""
 
+from collections.abc import Sequence
+
 from .. import registry
 from ..errors import UnknownNameError
 from ._console import show
@@ -14,7 +16,7 @@ NOTES = {
 }
 
 
-def list(words: "list[str]") -> int:
+def list(words: Sequence[str]) -> int:
     """Print the registered names of one group, or of all."""
     parser = Parser(
         prog="pdesolve list",
