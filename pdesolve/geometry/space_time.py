@@ -31,8 +31,12 @@ class SpaceTime(AbstractDomain):
     """
 
     space: AbstractDomain
-    start: float = eqx.field(static=True, converter=float)
-    end: float = eqx.field(static=True, converter=float)
+    start: float = eqx.field(static=True)
+    end: float = eqx.field(static=True)
+
+    def __init__(self, space: AbstractDomain, start: float, end: float):
+        self.space = space
+        self.start, self.end = float(start), float(end)
 
     def __check_init__(self):
         if not (self.start < self.end and np.isfinite(self.end - self.start)):
