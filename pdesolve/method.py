@@ -33,7 +33,7 @@ class Outcome:
     Attributes:
         dataset: Fields on the grid, dims `(sample?, time?, *space)`; `NAME_reference` beside `NAME` where known.
         verdict: Numbers for the summary: `relative_l2`, `max_error`, `reference_error`, `trivial_error` and more; None
-            where they do not apply.
+            where they do not apply. `failed` is the reason, if there is one, why the answer must not count.
         fit: The training, or None if nothing was trained.
         model: The trained pytree, or None.
         evaluate: Points `(n, d)` to field values, or None if the answer lives on the grid only.

@@ -135,6 +135,8 @@ def _status(recipe: Recipe, outcome: Outcome) -> tuple[str, str]:
     fit, verdict = outcome.fit, outcome.verdict
     if fit is not None and fit.status in ("diverged", "interrupted"):
         return fit.status, fit.reason
+    if verdict.get("failed"):
+        return "failed", verdict["failed"]
     reason = "" if fit is None else fit.reason
     error, trivial = verdict.get("relative_l2"), verdict.get("trivial_error") or {}
     if error is not None and not math.isfinite(error):
