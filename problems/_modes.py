@@ -49,7 +49,7 @@ def etdrk4(
 
     References:
         Cox and Matthews, J. Comput. Phys. 176 (2002) 430-455, eqs. (26)-(29).
-        Kassam and Trefethen, SIAM J. Sci. Comput. 26 (2005) 1214-1233, section 2.3, for the weights.
+        Kassam and Trefethen, SIAM J. Sci. Comput. 26 (2005) 1214-1233, for the weights.
     """
     dt = duration / steps
     decay, half_decay = np.exp(dt * linear), np.exp(dt * linear / 2)

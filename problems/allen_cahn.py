@@ -158,8 +158,8 @@ def _basis(modes: int) -> Callable[[np.ndarray], np.ndarray]:
 @functools.lru_cache(maxsize=4)
 def _reference(diffusivity: float, rate: float) -> tuple[Callable, float, int, int]:
     """The solution, the distance of a solution with half of the modes and steps, and these numbers."""
-    # The spectrum of a layer of width w decays as exp(-pi^2 k w / 2): to round-off at k = 6.5 / w.
-    modes = 2 ** math.ceil(math.log2(max(64, 6.5 / math.sqrt(2 * diffusivity / rate))))
+    # The spectrum of a layer of width w decays as exp(-pi^2 k w / 2): to round-off at k = 6 / w.
+    modes = 2 ** math.ceil(math.log2(max(64, 6 / math.sqrt(2 * diffusivity / rate))))
     steps = 2000
     fine = _without_kinks(diffusivity, rate, modes, steps)
     coarse = _without_kinks(diffusivity, rate, modes // 2, steps // 2)

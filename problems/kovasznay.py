@@ -42,7 +42,7 @@ class Kovasznay(AbstractProblem):
     prescribed on its boundary, and p = 0 at the corner (1, -0.5).
 
     References:
-        Kovasznay, Proc. Cambridge Philos. Soc. 44 (1948) 58-62, eqs. (5)-(7).
+        Kovasznay, Proc. Cambridge Philos. Soc. 44 (1948) 58-62.
     """
 
     field_names: ClassVar[tuple[str, ...]] = ("u", "v", "p")

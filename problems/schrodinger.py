@@ -43,7 +43,7 @@ class Schrodinger(AbstractProblem):
     method converges fast beyond a relative error of about 1e-6.
 
     References:
-        Raissi, Perdikaris and Karniadakis, J. Comput. Phys. 378 (2019) 686-707, section 3.1.2.
+        Raissi, Perdikaris and Karniadakis, J. Comput. Phys. 378 (2019) 686-707, section 3.1.1.
         Satsuma and Yajima, Prog. Theor. Phys. Suppl. 55 (1974) 284-306, for the solution on the line.
     """
 
@@ -196,7 +196,7 @@ def _split_step(nonlinearity: float, modes: int) -> Callable[[np.ndarray], dict[
     r"""Compose exact flows of $i h_t = -\frac12 h_{xx}$ and $i h_t = -g |h|^2 h$ to fourth order.
 
     References:
-        Yoshida, Phys. Lett. A 150 (1990) 262-268, eq. (4.4).
+        Yoshida, Phys. Lett. A 150 (1990) 262-268.
     """
     per_snapshot = max(1, modes // 64)
     dt = _DURATION / (100 * per_snapshot)

@@ -38,7 +38,7 @@ class Wave1D(AbstractProblem):
     All quantities are nondimensional. The energy $\int \frac12 u_t^2 + \frac{c^2}{2} u_x^2$ is conserved.
 
     References:
-        Wang, Yu and Perdikaris, J. Comput. Phys. 449 (2022) 110768, section 7.3 (with $c = 2$).
+        Wang, Yu and Perdikaris, J. Comput. Phys. 449 (2022) 110768 (with $c = 2$).
     """
 
     field_names: ClassVar[tuple[str, ...]] = ("u",)

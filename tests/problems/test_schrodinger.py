@@ -10,7 +10,7 @@ from .pointwise import equation_residuals
 
 
 def two_solitons(x, t, xp):
-    """The solution on the line, Satsuma and Yajima (1974), eq. (3.24) with our scaling."""
+    """The solution on the line, Satsuma and Yajima (1974)."""
     numerator = 4 * xp.exp(0.5j * t) * (xp.cosh(3 * x) + 3 * xp.exp(4j * t) * xp.cosh(x))
     return numerator / (xp.cosh(4 * x) + 4 * xp.cosh(2 * x) + 3 * xp.cos(4 * t))
 
