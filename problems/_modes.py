@@ -81,7 +81,7 @@ def _weights(z: np.ndarray) -> tuple[np.ndarray, ...]:
         (-4 - 3 * points - points**2 + e * (4 - points)) / points**3,
     )
     means = tuple(weight.mean(axis=1) for weight in weights)
-    return means if np.iscomplexobj(z) else tuple(mean.real for mean in means)
+    return means if np.iscomplexobj(z) else tuple(np.real(mean) for mean in means)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -140,4 +140,4 @@ def _series(nonlinearity: float, dispersion: float, n: int, steps: int) -> Calla
         return np.where(kept, np.where(k == 0, 1, 2), 0) * np.exp(1j * np.outer(x, wavenumbers))
 
     solution = Trajectory(coefficients, 1.0, basis, frequencies)
-    return lambda x, t: solution(x, t).real
+    return lambda x, t: np.real(solution(x, t))

@@ -113,7 +113,7 @@ class Schrodinger(AbstractProblem):
 
 
 def _parts(h: np.ndarray) -> dict[str, np.ndarray]:
-    return {"u": h.real, "v": h.imag}
+    return {"u": np.real(h), "v": np.imag(h)}
 
 
 def _rounded_pulse(x: Any, t: Any) -> Any:
@@ -166,7 +166,7 @@ def _series(nonlinearity: float, modes: int, steps: int) -> Trajectory:
 
     def nonlinear(coefficients):
         h = cosine_values(coefficients)
-        return cosine_coefficients(1j * nonlinearity * (h.real**2 + h.imag**2) * h)
+        return cosine_coefficients(1j * nonlinearity * (np.real(h) ** 2 + np.imag(h) ** 2) * h)
 
     dt, every = _DURATION / steps, max(1, steps // 500)
     half_wave = np.exp(0.5j * dt * _frequencies(modes))
@@ -209,7 +209,7 @@ def _split_step(nonlinearity: float, modes: int) -> Callable[[np.ndarray], dict[
         for _ in range(per_snapshot):
             for weight, half_wave in zip(weights, half_waves, strict=True):
                 h = cosine_values(half_wave * c)
-                h = h * np.exp(1j * nonlinearity * weight * dt * (h.real**2 + h.imag**2))
+                h = h * np.exp(1j * nonlinearity * weight * dt * (np.real(h) ** 2 + np.imag(h) ** 2))
                 c = half_wave * cosine_coefficients(h)
         coefficients.append(c)
     solution = _trajectory(np.array(coefficients))
