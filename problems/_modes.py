@@ -137,7 +137,7 @@ class Trajectory:
 
 def cosine_coefficients(values: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, " n"]:
     r"""Return $c_k$ with `values[j]` $= \sum_{k=0}^{n-1} c_k \cos(\pi k j / (n - 1))$."""
-    coefficients = scipy.fft.dct(values, type=1) / (len(values) - 1)
+    coefficients = np.asarray(scipy.fft.dct(values, type=1)) / (len(values) - 1)
     coefficients[[0, -1]] /= 2
     return coefficients
 
@@ -146,7 +146,7 @@ def cosine_values(coefficients: Shaped[np.ndarray, " n"]) -> Shaped[np.ndarray, 
     """The inverse of `cosine_coefficients`."""
     doubled = coefficients / 2
     doubled[[0, -1]] *= 2
-    return scipy.fft.dct(doubled, type=1)
+    return np.asarray(scipy.fft.dct(doubled, type=1))
 
 
 def distance(a: Callable, b: Callable, bounds: Float[np.ndarray, "2 2"], num_points: int = 300) -> float:
