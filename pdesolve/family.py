@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+from typing import ClassVar
 
 import equinox as eqx
 import numpy as np
@@ -38,6 +39,8 @@ class AbstractFamily(eqx.Module):
     """Names of the input channels; empty for a family of fields without input."""
     field_names: eqx.AbstractClassVar[tuple[str, ...]]
     """Names of the output channels."""
+    coordinates: ClassVar[tuple[str, ...]] = ("x",)
+    """Names of the grid axes."""
 
     def __check_init__(self):
         check_parameters(self)

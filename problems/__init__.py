@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from .advection import Advection as Advection
     from .allen_cahn import AllenCahn as AllenCahn
     from .burgers import Burgers as Burgers
+    from .burgers_family import BurgersFamily as BurgersFamily
     from .heat_1d import Heat1D as Heat1D
     from .helmholtz_2d import Helmholtz2D as Helmholtz2D
     from .kdv import KdV as KdV
@@ -25,6 +26,7 @@ __getattr__, __dir__, __all__ = attach(
         "Advection": ".advection",
         "AllenCahn": ".allen_cahn",
         "Burgers": ".burgers",
+        "BurgersFamily": ".burgers_family",
         "Heat1D": ".heat_1d",
         "Helmholtz2D": ".helmholtz_2d",
         "KdV": ".kdv",
