@@ -18,7 +18,7 @@ from ..method import AbstractMethod, Outcome, resolved
 from ..objective import Objective
 from ..optim import build_optimiser
 from .flow_map import FlowMap, generate
-from .objective import flow_matching_block
+from .objective import VelocityField, flow_matching_block
 from .paths import LinearPath
 from .statistics import distribution_errors
 from .velocity import SpectralVelocity
@@ -106,6 +106,11 @@ class FlowMatchingMethod(AbstractMethod):
 
 
 def _stage(config: StageConfig, objective: Objective) -> Stage:
+    if config.target is not None:
+        raise PdesolveError(
+            f"a flow has no relative L2 error that could fall to `target` ({config.target:g}); "
+            "give `steps` or `seconds` instead."
+        )
     return Stage(
         objective,
         build_optimiser(config.optimiser, config.options, steps=config.steps),
@@ -116,7 +121,7 @@ def _stage(config: StageConfig, objective: Objective) -> Stage:
     )
 
 
-def _build_velocity(recipe: Recipe, channels: int) -> eqx.Module:
+def _build_velocity(recipe: Recipe, channels: int) -> VelocityField:
     """Return the velocity field which the recipe names.
 
     Raises:
@@ -126,20 +131,25 @@ def _build_velocity(recipe: Recipe, channels: int) -> eqx.Module:
     if network.name not in NETWORKS:
         raise UnknownNameError("velocity field", network.name, NETWORKS)
     constructor = NETWORKS[network.name]
-    sizes: dict[str, Any] = {"width": network.width, "depth": network.depth, "activation": network.activation}
+    options: dict[str, Any] = dict(network.options)
+    sizes = {"width": network.width, "depth": network.depth, "activation": network.activation}
     accepted = {*inspect.signature(constructor).parameters} - {"channels", "key", "dtype", *sizes}
-    for option in network.options:
+    for option in options:
         if option not in accepted:
             raise UnknownNameError(f"option of velocity field {network.name!r}", option, accepted)
     key = jax.random.key(recipe.seed)
-    return constructor(channels, key=key, dtype=recipe.precision, **sizes, **network.options)
+    return constructor(channels, key=key, dtype=recipe.precision, **(sizes | options))
 
 
 def _data(family: AbstractFamily, recipe: Recipe) -> tuple[FamilyData, FamilyData, FamilyData]:
     """Return training data, held-out data and further data of the same number, all independent."""
-    sizes = (recipe.data.train, recipe.data.test, recipe.data.test)
-    seeds = np.random.SeedSequence(recipe.seed).generate_state(3)
-    return tuple(family.generate(n, recipe.data.resolution, int(seed)) for n, seed in zip(sizes, seeds, strict=True))
+    data = recipe.data
+    seeds = map(int, np.random.SeedSequence(recipe.seed).generate_state(3))
+    train, held_out, further = (
+        family.generate(n, data.resolution, seed)
+        for n, seed in zip((data.train, data.test, data.test), seeds, strict=True)
+    )
+    return train, held_out, further
 
 
 def _normalised_to(model: FlowMap, fields: Float[np.ndarray, "sample channel *grid"]) -> FlowMap:

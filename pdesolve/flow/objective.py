@@ -58,5 +58,5 @@ def flow_matching_block(
     """
     # The default outer function is half the sum over the entries of a sample.
     term = Term("flow", weight=2.0 / fields[0].size)
-    sampler = DataBatches(fields, batch_size, prepare=with_noise_and_time)
-    return PointwiseBlock(FlowResidual(path), sampler, (term,), **options)
+    sampler = DataBatches(data=fields, batch_size=batch_size, prepare=with_noise_and_time)
+    return PointwiseBlock(residual=FlowResidual(path), sampler=sampler, terms=(term,), **options)

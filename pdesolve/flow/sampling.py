@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import diffrax
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -57,19 +58,21 @@ def integrate(
     method, stages = _FIXED[solver]
     # Times are given, not summed up from a step: rounding can neither add a step nor change the last one.
     times = jnp.linspace(0.0, 1.0, num_steps + 1, dtype=noise.dtype)
-    solution = _solve(velocity, noise, method(), None, diffrax.StepTo(times), max_steps=num_steps)
-    return Integral(solution.ys[0], stages * solution.stats["num_steps"])
+    end, steps = _solve(velocity, noise, method(), None, diffrax.StepTo(times), max_steps=num_steps)
+    return Integral(end, stages * steps)
 
 
 def _adaptive(velocity, noise, num_steps: int, tolerance: float) -> Integral:
     controller = diffrax.PIDController(rtol=tolerance, atol=tolerance)
-    solution = _solve(velocity, noise, diffrax.Dopri5(), 1.0 / num_steps, controller, max_steps=4096)
+    end, steps = _solve(velocity, noise, diffrax.Dopri5(), 1.0 / num_steps, controller, max_steps=4096)
     # Seven stages, of which the last is the first of the next step, also after a rejected one.
-    return Integral(solution.ys[0], 6 * solution.stats["num_steps"] + 1)
+    return Integral(end, 6 * steps + 1)
 
 
-def _solve(velocity, noise, method, first_step, controller, *, max_steps: int) -> diffrax.Solution:
+def _solve(velocity, noise, method, first_step, controller, *, max_steps: int) -> tuple[Array, Array]:
+    """Return the state at t = 1 and the number of steps, rejected ones included."""
     term = diffrax.ODETerm(lambda t, x, args: velocity(x, jnp.asarray(t, x.dtype)))
-    return diffrax.diffeqsolve(
+    solution = diffrax.diffeqsolve(
         term, method, 0.0, 1.0, first_step, noise, stepsize_controller=controller, max_steps=max_steps
     )
+    return jax.tree.leaves(solution.ys)[0][0], solution.stats["num_steps"]

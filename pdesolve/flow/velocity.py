@@ -1,7 +1,7 @@
 """Velocity fields on a periodic interval."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -100,10 +100,10 @@ class SpectralVelocity(eqx.Module):
         make_activation(activation, dtype)  # an unknown name is an error here
         lift, first, second, *keys = jax.random.split(key, 3 + depth)
         self.channels, self.activation = channels, activation
-        self.lift = make_dense(channels, width, key=lift, dtype=dtype)
+        self.lift = _dense(channels, width, key=lift, dtype=dtype)
         self.code = (
-            make_dense(2 * width, width, key=first, dtype=dtype),
-            make_dense(width, width, key=second, dtype=dtype),
+            _dense(2 * width, width, key=first, dtype=dtype),
+            _dense(width, width, key=second, dtype=dtype),
         )
         self.blocks = tuple(_make_block(width, modes, depth, key=k, dtype=dtype) for k in keys)
         self.project = Dense(jnp.zeros((channels, width), dtype), jnp.zeros(channels, dtype))
@@ -132,11 +132,11 @@ def _make_block(width: int, modes: int, depth: int, *, key: PRNGKeyArray, dtype:
     spectral, pointwise, modulation, output = jax.random.split(key, 4)
     # Each of the two parts gets half of the variance, the sum of the blocks that of one.
     weight = jax.random.normal(spectral, (2, modes, width, width), dtype) / math.sqrt(4 * width)
-    output_layer = make_dense(width, width, key=output, dtype=dtype)
+    output_layer = _dense(width, width, key=output, dtype=dtype)
     return _Block(
         convolution=SpectralConvolution(weight),
-        pointwise=make_dense(width, width, key=pointwise, dtype=dtype),
-        modulation=make_dense(width, 2 * width, key=modulation, dtype=dtype),
+        pointwise=_dense(width, width, key=pointwise, dtype=dtype),
+        modulation=_dense(width, 2 * width, key=modulation, dtype=dtype),
         output=eqx.tree_at(lambda d: d.weight, output_layer, output_layer.weight / math.sqrt(depth)),
     )
 
@@ -145,3 +145,7 @@ def _time_features(t: Float[Array, ""], size: int) -> Float[Array, " size"]:
     """Return sines and cosines of t at frequencies in geometric progression."""
     angles = jnp.geomspace(1.0, _FASTEST, size // 2, dtype=t.dtype) * t
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)])
+
+
+def _dense(in_size: int, out_size: int, *, key: PRNGKeyArray, dtype: Any) -> Dense:
+    return cast(Dense, make_dense(in_size, out_size, key=key, dtype=dtype))
