@@ -14,7 +14,7 @@ __all__ = ["RandomField1D"]
 
 
 class RandomField1D(AbstractFamily):
-    r"""Gaussian random fields on the periodic unit interval, solutions of an elliptic equation forced by white noise.
+    r"""Gaussian random fields on the periodic unit interval: an elliptic equation forced by white noise.
 
     $$u - \ell^2 u_{xx} = s\,W, \qquad \mathrm{E}\,u = 0, \qquad
     \mathrm{E}\,u(x)\,u(y) = C(x - y) = \sigma^2\,\frac{\sum_m \kappa(|x - y + m| / \ell)}{\sum_m \kappa(|m| / \ell)},
@@ -65,7 +65,11 @@ class RandomField1D(AbstractFamily):
         return FamilyData(None, fields[:, None], {"x": np.arange(resolution) / resolution}, 1e-13, seconds)
 
     def recipe(self) -> Recipe:
-        """Flow matching with a network of spectral convolutions, some minutes on two cores."""
+        """Flow matching with a network of spectral convolutions, some minutes on two cores.
+
+        The energy of modes up to 16 comes out within ten per cent; modes beyond 24, a millionth of the energy each,
+        up to three times too strong.
+        """
         adam = StageConfig("adam", steps=4000, options={"learning_rate": 2e-3, "schedule": "cosine", "warmup": 200})
         return Recipe(
             method="flow_matching",
