@@ -57,7 +57,8 @@ class BurgersFamily(AbstractFamily):
         start = self.initial_coefficients(num_samples, seed)
         solved, seconds = _solve(start, self.viscosity, _POINTS, _PHASES)
         checked = start[:_REFINED]
-        finer, _ = _solve(checked, self.viscosity, 2 * _POINTS, tuple((t, 2 * steps) for t, steps in _PHASES))
+        phases = tuple((t, 2 * steps) for t, steps in _PHASES)
+        finer, _ = _solve(checked, self.viscosity, 2 * _POINTS, phases, batch=_REFINED)
         change = _relative_errors(solved[: len(checked)], finer[:, : solved.shape[1]])
         return FamilyData(
             inputs=fourier_values(start, resolution)[:, None],
@@ -107,35 +108,41 @@ class BurgersFamily(AbstractFamily):
                 name="fno", width=64, depth=4, activation="gelu", options={"modes": 16, "positions": False}
             ),
             data=DataConfig(train=1000, test=200, resolution=256, batch=20),
-            stages=(StageConfig("adam", steps=3000, options={"learning_rate": 1e-3, "schedule": "cosine"}),),
+            stages=(StageConfig("adam", steps=3000, options={"learning_rate": 2e-3, "schedule": "cosine"}),),
             precision="float32",
         )
 
 
 def _solve(
-    start: Complex[np.ndarray, "sample modes"], viscosity: float, points: int, phases: tuple[tuple[float, int], ...]
+    start: Complex[np.ndarray, "sample modes"],
+    viscosity: float,
+    points: int,
+    phases: tuple[tuple[float, int], ...],
+    *,
+    batch: int = _BATCH,
 ) -> tuple[Complex[np.ndarray, "sample kept"], float]:
     """Return the Fourier coefficients at time 1 below the Nyquist frequency, and the seconds for one sample.
 
     Batches are of one size, so that a sample's numbers do not depend on how many there are. Compilation is not timed.
     """
-    padded = np.zeros((-(-len(start) // _BATCH) * _BATCH, points // 2), complex)
+    padded = np.zeros((-(-len(start) // batch) * batch, points // 2), complex)
     kept = min(points // 2, start.shape[1])
     padded[: len(start), :kept] = start[:, :kept]
-    batches = fourier_values(padded, points).reshape(-1, _BATCH, 1, points)
-    with jax.enable_x64(True):  # whatever the precision of the training
-        solve = _compiled(float(viscosity), points, phases)
+    batches = fourier_values(padded, points).reshape(-1, batch, 1, points)
+    # Whatever the precision of the training; and exponax relies on the promotion of ranks.
+    with jax.enable_x64(True), jax.numpy_rank_promotion("allow"):
+        solve = _compiled(float(viscosity), points, phases, batch)
         seconds, solved = [], []
-        for batch in batches:
+        for values in batches:
             began = time.perf_counter()
-            solved.append(np.asarray(solve(batch)))
+            solved.append(np.asarray(solve(values)))
             seconds.append(time.perf_counter() - began)
-    values = np.concatenate(solved)[: len(start), 0]
-    return np.fft.rfft(values, norm="forward")[:, :-1], float(np.median(seconds)) / _BATCH
+    ends = np.concatenate(solved)[: len(start), 0]
+    return np.fft.rfft(ends, norm="forward")[:, :-1], float(np.median(seconds)) / batch
 
 
-@functools.lru_cache(maxsize=4)
-def _compiled(viscosity: float, points: int, phases: tuple[tuple[float, int], ...]) -> Any:
+@functools.lru_cache(maxsize=8)
+def _compiled(viscosity: float, points: int, phases: tuple[tuple[float, int], ...], batch: int) -> Any:
     """Return the compiled solver of a batch `(sample, 1, points)`."""
     steppers = [
         exponax.repeat(exponax.stepper.Burgers(1, 1.0, points, t / steps, diffusivity=viscosity, order=4), steps)
@@ -147,7 +154,7 @@ def _compiled(viscosity: float, points: int, phases: tuple[tuple[float, int], ..
             u = stepper(u)
         return u
 
-    shape = jax.ShapeDtypeStruct((_BATCH, 1, points), jnp.float64)
+    shape = jax.ShapeDtypeStruct((batch, 1, points), jnp.float64)
     return jax.jit(jax.vmap(solve)).lower(shape).compile()
 
 

@@ -27,7 +27,7 @@ def test_resolutions_agree_up_to_aliasing(sizes, key):
     def output(factor):
         axes = np.meshgrid(*(np.arange(factor * n) / (factor * n) for n in sizes), indexing="ij")
         given = sum(np.sin(2 * np.pi * x + i) for i, x in enumerate(axes))
-        return model(jnp.asarray(given)[None])[(0, *[slice(None, None, factor)] * len(sizes))]
+        return eqx.filter_jit(model)(jnp.asarray(given)[None])[(0, *[slice(None, None, factor)] * len(sizes))]
 
     fine = output(4)
     coarse, middle = (float(jnp.abs(output(factor) - fine).max()) for factor in (1, 2))
@@ -41,7 +41,7 @@ def test_commutes_with_translations(sizes, key):
     v, shift = jax.random.normal(key, (1, *sizes)), tuple(range(3, 3 + len(sizes)))
     axes = tuple(range(1, len(sizes) + 1))
     for positions, tolerance in ((False, 1e-12), (True, None)):
-        model = tiny(key, len(sizes), positions=positions)
+        model = eqx.filter_jit(tiny(key, len(sizes), positions=positions))
         difference = jnp.abs(model(jnp.roll(v, shift, axes)) - jnp.roll(model(v), shift, axes)).max()
         assert (difference < tolerance) if tolerance else difference > 1e-3
 
@@ -76,6 +76,7 @@ def test_gradient(sizes, key):
     v = jax.random.normal(key, (1, *sizes))
     params, static = eqx.partition((model, v), eqx.is_inexact_array)
 
+    @jax.jit
     def loss(params):
         model, v = eqx.combine(params, static)
         return jnp.mean(model(v) ** 2)
