@@ -1,4 +1,4 @@
-"""Derivatives by nesting `jax.jvp`, the definition that the calculus is compared with."""
+"""Derivatives by nesting `jax.jvp`, the definition that the calculus is compared with, and counts of operations."""
 
 import itertools
 
@@ -41,3 +41,13 @@ def assert_derivatives(function, point, keys, reference=None):
     for key in keys:
         # Round-off: the terms of Leibniz' rule for order 4 reach some hundreds and are summed in another order.
         np.testing.assert_allclose(computed[key], expected[key], rtol=1e-10, atol=1e-10, err_msg=str(key))
+
+
+def count(function, *arguments, primitive="dot_general"):
+    """Number of equations with a primitive, in the jaxpr and those inside it."""
+
+    def within(jaxpr):
+        own = sum(eqn.primitive.name == primitive for eqn in jaxpr.eqns)
+        return own + sum(within(sub) for eqn in jaxpr.eqns for sub in jax.extend.core.jaxprs_in_params(eqn.params))
+
+    return within(jax.make_jaxpr(function)(*arguments).jaxpr)

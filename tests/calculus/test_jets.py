@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pdesolve.calculus import Laplacian, derivatives
 from pdesolve.errors import PdesolveError
 
-from .nested import assert_derivatives, multi_indices, nested
+from .nested import assert_derivatives, count, multi_indices, nested
 
 POINT = jnp.array([0.3, -0.7])
 
@@ -140,16 +140,6 @@ def test_forward_mode_with_respect_to_parameters(key):
     expected = residual(lambda f, x: nested(f, x, (2, 0)))
     (a, b), (c, d) = (jax.jvp(f, (weights,), (weights,)) for f in (ours, expected))
     np.testing.assert_allclose([a, b], [c, d], rtol=1e-10)
-
-
-def count(function, *arguments, primitive="dot_general"):
-    """Number of equations with a primitive, in the jaxpr and those inside it."""
-
-    def within(jaxpr):
-        own = sum(eqn.primitive.name == primitive for eqn in jaxpr.eqns)
-        return own + sum(within(sub) for eqn in jaxpr.eqns for sub in jax.extend.core.jaxprs_in_params(eqn.params))
-
-    return within(jax.make_jaxpr(function)(*arguments).jaxpr)
 
 
 def test_one_matrix_product_per_layer(key):
