@@ -48,10 +48,10 @@ def test_commutes_with_translations(sizes, key):
 
 @pytest.mark.parametrize(("num_dims", "inputs", "published"), [(2, 12, 414_517), (3, 13, 6_558_537)])
 def test_published_parameter_counts(num_dims, inputs, published, key):
-    """FNO-2D and FNO-3D of Li et al. (2021), table 1, reported for 4 layers of 20 channels and 8 modes.
+    """The counts of FNO-2D and FNO-3D in Li et al. (2021), table 1, less four batch normalisations of 2 x 20.
 
-    Their networks had a batch normalisation with 2 x 20 parameters after each layer, which ours has not. Inputs are
-    10 frames and the coordinates (x, y), (x, y, t).
+    They are those of 4 layers with 20 channels and 8 modes, whose inputs are 10 frames and the coordinates (x, y) or
+    (x, y, t). Ours has no batch normalisation.
     """
     sizes = {"modes": 8, "width": 20, "depth": 4, "lifting": 0, "projection": 128}
     model = eqx.filter_eval_shape(lambda: FNO(10, 1, num_dims=num_dims, **sizes, key=key))
