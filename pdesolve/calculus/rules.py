@@ -139,13 +139,14 @@ def finite_difference_weights(offsets: Sequence[int], derivative: int) -> Float[
         offsets: Positions $s_j$ of the points relative to the place of the derivative.
         derivative: $k$, below the number of points.
     """
-    offsets = np.asarray(offsets, dtype=np.float64)
-    moments = np.vander(offsets, increasing=True).T
-    target = np.zeros(len(offsets))
-    target[derivative] = math.factorial(derivative)
-    weights = np.linalg.solve(moments, target)
-    # The weights are rational numbers with small denominators: what is left of a zero is round-off.
-    return np.where(np.abs(weights) < 1e-12, 0.0, weights)
+    positions = np.asarray(offsets, dtype=np.float64)
+
+    def weight(j: int) -> float:
+        # k! times the coefficient of s^k in Lagrange's polynomial of point j: integers, exact but for the division.
+        others = np.delete(positions, j)
+        return math.factorial(derivative) * np.poly(others)[-1 - derivative] / np.prod(positions[j] - others)
+
+    return np.array([weight(j) for j in range(len(positions))])
 
 
 def _apply(matrix: Float[np.ndarray, "m n"], values: Float[Array, "*grid n"]) -> Float[Array, "*grid m"]:
