@@ -16,12 +16,11 @@ __all__ = ["doctor"]
 
 REQUIRED = (
     *("jax", "jaxlib", "equinox", "optax", "diffrax", "optimistix", "lineax", "numpy", "scipy", "h5py", "xarray"),
-    *("h5netcdf", "exponax", "scikit-fem", "matplotlib", "rich"),
+    *("h5netcdf", "exponax", "matplotlib", "rich"),
 )
 OPTIONAL = {
     "meshio": "pip install 'pdesolve[mesh]'",
     "tensorboardX": "pip install 'pdesolve[tensorboard]'",
-    "orbax-checkpoint": "pip install 'pdesolve[distributed]'",
     "vtk": "pip install vtk",
 }
 
