@@ -52,15 +52,11 @@ def _coefficient(function: Callable, inputs: Sequence[Any], key: Key, algebra: A
         return _scaled(
             _derivative(_along(function, inputs, algebra), key, algebra, inputs, reverse), algebra.factorial(key)
         )
-    # Linear in the second-order coefficients, so the carried sum may stand for the one along the first axis.
-    first = key.axes[0]
-    terms = []
-    for axis in key.axes:
-        carried = {algebra.zero: algebra.zero, unit(axis, algebra.num_axes): unit(axis, algebra.num_axes)}
-        if axis == first:
-            carried[_second(first, algebra.num_axes)] = key
-        curve = _along(function, [_renamed(value, carried) for value in inputs], algebra)
-        terms.append(_derivative(curve, _second(axis, algebra.num_axes), algebra, inputs, reverse))
+    # Linear in the second-order coefficients of the inputs: the carried sum may stand for the one along the first axis.
+    units = {unit(axis, algebra.num_axes): unit(axis, algebra.num_axes) for axis in key.axes}
+    names = {algebra.zero: algebra.zero, **units, _second(key.axes[0], algebra.num_axes): key}
+    curve = _along(function, [_renamed(value, names) for value in inputs], algebra)
+    terms = [_derivative(curve, _second(axis, algebra.num_axes), algebra, inputs, reverse) for axis in key.axes]
     return [sum(values[1:], start=values[0]) / 2 for values in zip(*terms, strict=True)]
 
 

@@ -49,7 +49,9 @@ class Spectral(AbstractRule):
         """Multiply the real Fourier transform by the symbol."""
         n = values.shape[-1]
         modes = np.arange(n // 2 + 1)
-        if n % 2 == 0 and order % 2 == 1:
+        if (
+            n % 2 == 0 and order % 2 == 1
+        ):  # an imaginary Nyquist coefficient means nothing, so no library is asked to read it
             modes[-1] = 0
         unit = (1, 1j, -1, -1j)[order % 4]
         symbol = unit * (modes * (2 * jnp.pi / (n * _spacing(points)))) ** order

@@ -98,6 +98,13 @@ def test_one_sweep_serves_all_equations(key):
     assert count(jax.vmap(residual), jnp.ones((5, 3)), primitive="tanh") == 2
 
 
+def test_one_sweep_for_laplacian_and_bilaplacian(key):
+    """The Laplacian is the sum of second derivatives that the bilaplacian propagates anyway."""
+    model = eqx.nn.MLP(2, 1, 8, 2, activation=jnp.tanh, dtype=jnp.float64, key=key)
+    equation = lambda fields, at: {"a": laplacian(laplacian(fields.u)) + laplacian(fields.u)}  # noqa: E731
+    assert count(pointwise(equation, model, ("x", "y"), ("u",)), jnp.ones(2)) == 3
+
+
 def test_laplacian_beside_second_derivatives(key):
     """Lap u - u_xx = u_yy, whether the sum or its terms are propagated."""
 

@@ -91,6 +91,13 @@ def test_primitives_without_a_rule_are_nested(name):
     assert_derivatives(mixed(lambda h: jnp.sin(FALLBACKS[name](h))), POINT, KEYS)
 
 
+def test_ties_count_half():
+    """At a tie max(x, 3 x) has the derivative (1 + 3) / 2, as in jax.jvp; relu has 0 at 0 by its own rule."""
+    origin = jnp.zeros(1)
+    for function, slope in ((lambda x: jnp.maximum(x[0], 3 * x[0]), 2.0), (lambda x: jax.nn.relu(x[0]), 0.0)):
+        np.testing.assert_allclose(derivatives(function, origin, [(1,)])[(1,)], slope)
+
+
 def test_custom_jvp_is_respected():
     """A function with its own derivative keeps it: here d(x^2) is declared to be 3 dx, against what its code says."""
 
