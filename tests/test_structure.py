@@ -20,16 +20,9 @@ from pdesolve import registry
 PACKAGES = (pdesolve, problems, operators)
 
 
-def module_names() -> list[str]:
-    """Every module of the three packages; `__main__` runs when it is imported."""
-    names = [package.__name__ for package in PACKAGES]
-    for package in PACKAGES:
-        names += [m.name for m in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
-    return sorted(name for name in names if not name.endswith("__main__"))
-
-
-MODULES = module_names()
-LAZY = [name for name in MODULES if hasattr(sys.modules.get(name) or importlib.import_module(name), "__path__")]
+INNER = [m for p in PACKAGES for m in pkgutil.walk_packages(p.__path__, f"{p.__name__}.")]
+LAZY = [package.__name__ for package in PACKAGES] + [m.name for m in INNER if m.ispkg]
+MODULES = LAZY + [m.name for m in INNER if not m.ispkg and not m.name.endswith("__main__")]
 
 
 def classes() -> Iterator[type]:
