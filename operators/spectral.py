@@ -63,7 +63,8 @@ class SpectralConvolution(eqx.Module):
 
     def __call__(self, v: Float[Array, "in *grid"]) -> Float[Array, " out *grid"]:
         """Return the convolved functions."""
-        grid, axes = v.shape[1:], tuple(range(1, v.ndim))
+        grid, points = v.shape[1:], v.shape[-1]
+        axes = tuple(range(1, v.ndim))
         v_hat = jnp.fft.rfftn(v, axes=axes, norm="forward")
         multiplier = jax.lax.complex(self.weight[..., 0], self.weight[..., 1])
         for axis, (m, n) in enumerate(zip(self.modes[:-1], grid[:-1], strict=True)):
@@ -71,13 +72,13 @@ class SpectralConvolution(eqx.Module):
             positive, negative = min(m, (n + 1) // 2), min(m, n // 2)
             v_hat = _ends(v_hat, axis + 1, positive, negative)
             multiplier = _ends(multiplier, axis + 2, positive, negative)
-        last = min(self.modes[-1], grid[-1] // 2 + 1)
+        last = min(self.modes[-1], points // 2 + 1)
         w_hat = jnp.einsum("io...,i...->o...", multiplier[..., :last], v_hat[..., :last])
         for axis, (m, n) in enumerate(zip(self.modes[:-1], grid[:-1], strict=True)):
             w_hat = _spread(w_hat, axis + 1, min(m, (n + 1) // 2), min(m, n // 2), n)
         if len(grid) > 1:
             w_hat = jnp.fft.ifftn(w_hat, axes=axes[:-1], norm="forward")
-        return jnp.fft.irfft(_real_ends(w_hat, grid[-1]), n=grid[-1], axis=-1, norm="forward")
+        return jnp.fft.irfft(_real_ends(w_hat, points), n=points, axis=-1, norm="forward")
 
 
 def _ends(a: Array, axis: int, first: int, last: int) -> Array:

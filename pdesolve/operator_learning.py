@@ -226,7 +226,9 @@ def _verdict(model: LearnedOperator, train: FamilyData, test: FamilyData, answer
 
 def _linear_error(train: FamilyData, test: FamilyData) -> float:
     """Return the test error of the affine map with least squares (and least norm) on the training samples."""
-    given, expected, new = (a.reshape(len(a), -1) for a in (train.inputs, train.outputs, test.inputs))
+    given, expected, new = (
+        np.reshape(a, (len(a), -1)) for a in map(np.asarray, (train.inputs, train.outputs, test.inputs))
+    )
     centre, mean = given.mean(axis=0), expected.mean(axis=0)
     kernel = (given - centre) @ (given - centre).T  # dual form: as large as there are samples, whatever the grid
     weights = np.linalg.pinv(kernel, rcond=1e-12, hermitian=True) @ (expected - mean)
@@ -236,7 +238,7 @@ def _linear_error(train: FamilyData, test: FamilyData) -> float:
 
 def _seconds_each(model: LearnedOperator, test: FamilyData) -> float:
     """Return the wall time of the model for one sample, in a batch, compilation left out."""
-    batch = jnp.asarray(test.inputs[:_BATCH], dtype=float)
+    batch = jnp.asarray(test.inputs, dtype=float)[:_BATCH]
     times = []
     for _ in range(6):
         start = time.perf_counter()

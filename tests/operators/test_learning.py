@@ -191,9 +191,9 @@ def test_learned_operator_is_a_pytree_of_arrays():
 
 
 @pytest.mark.slow
-def test_default_recipe_reaches_the_published_level(tmp_path):
-    """`pdesolve solve burgers_family` ends four times below its seed 0's measured error of 5e-4 at 2000 steps."""
+def test_default_recipe(tmp_path):
+    """`pdesolve solve burgers_family` ends below 2e-3 on samples it has not seen; seed 0 reached 3e-4."""
     command = [sys.executable, "-m", "pdesolve", "solve", "burgers_family", "--out", str(tmp_path)]
     subprocess.run(command, check=True)
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert summary["status"] == "solved" and summary["relative_l2"] < 4e-3
+    assert summary["status"] == "solved" and summary["relative_l2"] < 2e-3
