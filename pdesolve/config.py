@@ -86,7 +86,7 @@ class StageConfig:
     steps: int | None = None
     """Largest number of steps."""
     seconds: float | None = None
-    """Wall-clock limit; resolved to a number of steps in the run's own `run.toml`."""
+    """Limit on training time, compilation not counted; resolved to steps in the run's own `run.toml`."""
     target: float | None = None
     """Stop when the relative L2 error (against the reference) falls to this."""
     options: dict[str, float | int | bool | str] = field(default_factory=dict)

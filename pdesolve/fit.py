@@ -34,7 +34,7 @@ class Stage(eqx.Module):
         objective: The terms.
         optimiser: The method.
         steps: Largest number of steps.
-        seconds: Wall-clock limit, compilation and evaluation included.
+        seconds: Limit on the wall time of training and evaluation; compilation comes on top.
         target: Stop when the evaluator's `relative_l2` is at most this.
         chunk: Steps of one dispatch. Samples are refreshed, errors measured and checkpoints written between chunks.
         trainable: Trainables to a pytree prefix of booleans: what this stage changes; all inexact arrays if None.
@@ -217,10 +217,10 @@ class _Run:
     def _stage(self, stage, state, interrupt) -> tuple[_State, str]:
         """Run one stage to the end of its budget."""
         key = jax.random.fold_in(jax.random.key(self.seed), self.ledger.stage)
-        started = time.perf_counter() - self.ledger.stage_seconds
         with _timed(self.ledger.seconds, "compile"):  # a chunk of no steps compiles, and does nothing else
             jax.block_until_ready(_chunk(stage, state, key, *self._window(stage, 0)))
             self._measure(state.trainables)
+        started = time.perf_counter() - self.ledger.stage_seconds
         while True:
             left = math.inf if stage.steps is None else stage.steps - self.ledger.step
             active = min(stage.chunk - self.ledger.step % stage.chunk, left)

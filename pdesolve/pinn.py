@@ -143,8 +143,8 @@ def build_network(problem: AbstractProblem, config: NetworkConfig, domain: Abstr
     Raises:
         UnknownNameError: If there is no such network, option or coordinate.
     """
-    options = dict(config.options)
-    axes = [axis.strip() for axis in str(options.pop("periodic", "")).split(",") if axis.strip()]
+    options, axes = dict(config.options), periodic_axes(config)
+    options.pop("periodic", None)
     harmonics = int(options.pop("harmonics", 1))
     constructor = registry.load("networks", config.name)
     accepted = {*inspect.signature(constructor).parameters, "periodic", "harmonics"} - {"in_size", "out_size", "key"}
@@ -166,6 +166,11 @@ def build_network(problem: AbstractProblem, config: NetworkConfig, domain: Abstr
         network = build(domain.dimension)
     scale, shift = [(high - low) / 2 for low, high in ranges], [(high + low) / 2 for low, high in ranges]
     return ScaledNetwork(network, domain.bounds, scale=scale, shift=shift)
+
+
+def periodic_axes(config: NetworkConfig) -> tuple[str, ...]:
+    """Return the coordinates along which the network is periodic by construction: its option `periodic`."""
+    return tuple(axis.strip() for axis in str(config.options.get("periodic", "")).split(",") if axis.strip())
 
 
 def build_sampler(domain: AbstractDomain, points: PointsConfig, seed: int) -> AbstractSampler:
@@ -224,7 +229,8 @@ def build_objective(problem: AbstractProblem, recipe: Recipe, domain: AbstractDo
     equations = _Equations(problem, exact, window)
     parts: list[tuple[Callable, AbstractSampler]] = [(equations, build_sampler(domain, points, int(next(seeds))))]
     for condition in problem.conditions():
-        if condition.name in met or (condition.part == "initial" and window > 0):
+        met_by_network = condition.periodic_axis in periodic_axes(recipe.network)
+        if condition.name in met or met_by_network or (condition.part == "initial" and window > 0):
             continue
         samples = _condition_samples(condition, domain, points, int(next(seeds)))
         if samples is not None:

@@ -102,7 +102,10 @@ class Solution:
         """Draw solution, reference, error and convergence into one PNG; return the path."""
         from .plots import plot_solution
 
-        columns = {key: [record.get(key, np.nan) for record in self.history] for key in _columns(self.history)}
+        columns = {
+            "step" if key == "total_steps" else key: [record.get(key, np.nan) for record in self.history]
+            for key in _columns(self.history)
+        }
         plot_solution(self.dataset, history=columns or None, path=path, title=self.name, status=self.status)
         return Path(path)
 
@@ -143,7 +146,7 @@ class Solution:
 def _columns(history: tuple[dict[str, Any], ...]) -> list[str]:
     """Return what is drawn over training: time, losses, errors."""
     names = dict.fromkeys(key for record in history for key in record)
-    return [key for key in names if key in ("seconds", "loss", "relative_l2") or key.startswith("loss/")]
+    return [key for key in names if key in ("total_steps", "seconds", "loss", "relative_l2") or key.startswith("loss/")]
 
 
 def _restore(path: Path) -> tuple[Callable[[Points], Values] | None, str, PyTree] | None:

@@ -22,7 +22,9 @@ def optax_names() -> dict[str, Callable[..., optax.GradientTransformation]]:
     found = {}
     for module in (optax.contrib, optax):
         for name, function in vars(module).items():
-            if inspect.isfunction(function) and "learning_rate" in inspect.signature(function).parameters:
+            if name.startswith(("_", "scale_by_")) or not inspect.isfunction(function):
+                continue
+            if "learning_rate" in inspect.signature(function).parameters:
                 found[name] = function
     return found
 

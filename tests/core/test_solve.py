@@ -1,0 +1,261 @@
+"""The whole way on real problems: files, replay, resume after a kill, windows, inverse problems, honest failure."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+from typing import ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+
+from pdesolve import toml
+from pdesolve.calculus import partial
+from pdesolve.config import NetworkConfig, PointsConfig, Recipe, StageConfig
+from pdesolve.errors import PdesolveError
+from pdesolve.geometry import Box, SpaceTime
+from pdesolve.method import Monitor
+from pdesolve.pinn import PINN, build_objective
+from pdesolve.problem import AbstractProblem, Reference, dirichlet, initial, observations, parameter, periodic
+from pdesolve.solution import Solution
+from pdesolve.solve import solve
+from problems import Heat1D, Poisson1D
+
+SMALL = Recipe(
+    network=NetworkConfig(width=8, depth=2),
+    points=PointsConfig(interior=64, boundary=16, refresh=10),
+    stages=(StageConfig(steps=20),),
+)
+
+
+class Decay(AbstractProblem):
+    """u_t = -k u, u(0) = 1 on a line, k unknown if observed."""
+
+    field_names: ClassVar[tuple[str, ...]] = ("u",)
+    rate: float = parameter(1.5, "decay rate", above=0)
+    observed: bool = False
+
+    def domain(self):
+        return SpaceTime(Box({"x": (0.0, 1.0)}), 0.0, 2.0)
+
+    def equations(self, fields, at):
+        return {"decay": partial(fields.u, "t") + self.rate * fields.u}
+
+    def conditions(self):
+        conditions = (initial({"u": 1.0}),)
+        if self.observed:
+            t = np.linspace(0, 2, 9)
+            points = np.stack([np.full(9, 0.5), t], axis=1)
+            conditions += (observations(points, {"u": np.exp(-0.7 * t)}),)
+        return conditions
+
+    def unknowns(self):
+        return {"rate": 1.5} if self.observed else {}
+
+
+def test_files_and_summary(tmp_path):
+    """A run leaves every file; summary and data agree; the stored model is the model, bit for bit."""
+    solution = solve(
+        Poisson1D(), dataclasses.replace(Poisson1D().recipe(), stages=(StageConfig(steps=60),)), out=tmp_path
+    )
+    names = {path.name for path in tmp_path.iterdir()}
+    expected = {
+        "poisson_1d.h5",
+        "poisson_1d.xdmf",
+        "poisson_1d.png",
+        "run.toml",
+        "summary.json",
+        "log.jsonl",
+        "checkpoint",
+    }
+    assert expected <= names
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["status"] == "solved" and summary["steps"] == 60
+    keys = ("relative_l2", "max_error", "reference_error", "trivial_error", "loss", "seconds", "classical_seconds")
+    assert all(summary[key] is not None for key in keys)
+    assert set(summary["seconds"]) == {"compile", "train", "evaluate"}
+    data = xr.open_dataset(tmp_path / "poisson_1d.h5", engine="h5netcdf")
+    error = data.u.values - data.u_reference.values
+    assert abs(np.linalg.norm(error) / np.linalg.norm(data.u_reference) / summary["relative_l2"] - 1) < 1e-12
+    loaded = Solution.load(tmp_path / "poisson_1d.h5")
+    points = np.linspace(0, 1, 7)[:, None]
+    assert loaded.source == "model"
+    np.testing.assert_array_equal(loaded(points)["u"], solution(points)["u"])
+
+
+def test_replay_is_bitwise(tmp_path):
+    """A run limited in seconds, replayed from its own run.toml, gives the same fields bit for bit."""
+    recipe = dataclasses.replace(SMALL, stages=(StageConfig(seconds=1.0, steps=200),))
+    first = solve(Heat1D(), recipe, out=tmp_path, classical=False)
+    data = toml.load(tmp_path / "run.toml")
+    again = toml.merge(Heat1D().recipe(), data, "run.toml")
+    assert again.stages[0].seconds is None and again.stages[0].steps == first.summary["steps"]
+    second = solve(Heat1D(), again, classical=False)
+    np.testing.assert_array_equal(first.dataset.u.values, second.dataset.u.values)
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path):
+    """SIGKILL in mid-training, then resume: the same parameters as a run that was left alone, bit for bit."""
+    code = (
+        "import jax; jax.config.update('jax_enable_x64', True)\n"
+        "import functools, sys, time, pathlib, pdesolve.fit, pdesolve.pinn as pinn\n"
+        "from tests.core.test_solve import SMALL, Heat1D, Monitor, dataclasses, PINN, StageConfig\n"
+        "pinn.fit = functools.partial(pdesolve.fit.fit, checkpoint_seconds=0.0)\n"
+        "slow = sys.argv[2] == 'slow'\n"
+        "def report(r):\n"
+        "    print(r.step, flush=True)\n"
+        "    time.sleep(0.4 if slow else 0)\n"
+        "recipe = dataclasses.replace(SMALL, stages=(StageConfig(steps=120),))\n"
+        "PINN().run(Heat1D(), recipe, Monitor([report], pathlib.Path(sys.argv[1]), True))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "killed")]
+    process = subprocess.Popen([*command, "slow"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    while int(process.stdout.readline()) < 40:
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    resumed = subprocess.run([*command, "fast"], capture_output=True, text=True, check=True)
+    steps = [int(line) for line in resumed.stdout.split()]
+    assert 40 <= steps[0] <= 60 and steps[-1] == 120  # it went on, rather than beginning anew
+    whole = subprocess.run([*command[:-1], str(tmp_path / "whole"), "fast"], capture_output=True, text=True, check=True)
+    assert len(whole.stdout.split()) == 12
+    left, right = [(tmp_path / name).read_bytes().partition(b"\n")[2] for name in ("killed", "whole")]
+    assert left == right
+
+
+def test_time_windows_are_continuous():
+    """Three windows, each starting from the end of the one before: the jump is far below the solution's size."""
+    recipe = dataclasses.replace(SMALL, windows=3, stages=(StageConfig(steps=30),))
+    outcome = PINN().run(Decay(), recipe, Monitor())
+    assert outcome.fit.steps == (30, 30, 30) and outcome.evaluate is not None
+    for edge in (2 / 3, 4 / 3):
+        points = np.array([[0.5, edge - 1e-9], [0.5, edge + 1e-9]])
+        before, after = outcome.evaluate(points)["u"]
+        assert abs(before - after) < 1e-4
+    t = np.linspace(0, 2, 21)
+    values = outcome.evaluate(np.stack([np.full(21, 0.3), t], axis=1))["u"]
+    assert np.abs(values - np.exp(-1.5 * t)).max() < 1e-3
+    assert [stage.window for stage in outcome.recipe.stages] == [0, 1, 2]
+
+
+def test_unknown_coefficient_is_identified():
+    """u = exp(-0.7 t) observed at nine points: the rate comes out, starting from 1.5."""
+    recipe = dataclasses.replace(SMALL, stages=(StageConfig(steps=60),))
+    outcome = PINN().run(Decay(observed=True), recipe, Monitor())
+    assert abs(outcome.verdict["identified"]["rate"] - 0.7) < 1e-3
+
+
+def test_without_a_reference_the_answer_is_unverified():
+    """Residuals at new points and the difference of two seeds stand in for the error; the status says so."""
+    solution = solve(Decay(), SMALL)
+    assert solution.status == "unverified" and solution.summary["relative_l2"] is None
+    assert set(solution.summary["residuals"]) == {"decay", "initial_u"}
+    assert 0 < solution.summary["seed_difference"] < 1
+
+
+def test_no_better_than_a_constant_is_failed(tmp_path):
+    """One step of a tiny network: the status is failed, and no picture is drawn."""
+    recipe = dataclasses.replace(SMALL, stages=(StageConfig("sgd", steps=1, options={"learning_rate": 1e-9}),))
+    solution = solve(Poisson1D(), recipe, out=tmp_path)
+    assert solution.status == "failed" and "no better than" in solution.reason
+    assert not (tmp_path / "poisson_1d.png").exists()
+
+
+def test_divergence_has_a_status_and_no_picture(tmp_path):
+    """A learning rate of 1e300 overflows: status diverged, the summary is written, no field and no picture."""
+    recipe = dataclasses.replace(SMALL, stages=(StageConfig("sgd", steps=20, options={"learning_rate": 1e300}),))
+    solution = solve(Heat1D(), recipe, out=tmp_path)
+    assert solution.status == "diverged"
+    assert json.loads((tmp_path / "summary.json").read_text())["status"] == "diverged"
+    assert not list(tmp_path.glob("*.h5")) and not list(tmp_path.glob("*.png"))
+
+
+def bad(equations=None, conditions=(), points=None):
+    """A problem made wrong in one place."""
+
+    class Bad(AbstractProblem):
+        """Wrong on purpose."""
+
+        field_names: ClassVar[tuple[str, ...]] = ("u",)
+
+        def domain(self):
+            return Box({"x": (-1.0, 1.0)})
+
+        def equations(self, fields, at):
+            return equations(fields, at) if equations else {"ok": partial(fields.u, "x")}
+
+        def conditions(self):
+            return conditions
+
+    return Bad()
+
+
+@pytest.mark.parametrize(
+    ("problem", "message"),
+    [
+        (bad(lambda f, at: {"root": jnp.sqrt(at.x.value) * f.u}), r"'root' is nan at the point \(-"),
+        (bad(lambda f, at: {"vector": jnp.stack([f.u.value, f.u.value])}), r"'vector'.*expected shape \(\).*\(2,\)"),
+        (bad(lambda f, at: {"unsqueezed": f.u.value[None]}), r"'unsqueezed'.*got \(1,\)"),
+        (bad(lambda f, at: {"typo": f.v}), "unknown field 'v'"),
+        (bad(lambda f, at: {"typo": partial(f.u, "y")}), "unknown coordinate 'y'"),
+        (bad(conditions=(dirichlet("x_mim", {"u": 0.0}),)), "x_mim.*Did you mean 'x_min'"),
+        (bad(conditions=(dirichlet("x_min", {"u": lambda at: jnp.zeros(1)}),)), r"'u'.*got \(1,\)"),
+        (bad(conditions=(periodic("y", ("u",)),)), "unknown coordinate 'y'"),
+    ],
+)
+def test_a_wrong_problem_is_told_what_is_wrong(problem, message):
+    """The message names the equation or condition, and what is expected and given."""
+    with pytest.raises(PdesolveError, match=f"(?s){message}"):
+        PINN().run(problem, dataclasses.replace(SMALL, stages=(StageConfig(steps=1),)), Monitor())
+
+
+def test_empty_and_misshapen_data_are_refused():
+    """No points, a column of values for a list of points, a NaN among the data."""
+    with pytest.raises(PdesolveError, match="selects no point"):
+        observations(np.empty((0, 1)), {"u": np.empty(0)})
+    with pytest.raises(PdesolveError, match=r"expected values of 'u' of shape \(3,\).*got \(3, 1\)"):
+        observations(np.zeros((3, 1)), {"u": np.zeros((3, 1))})
+    with pytest.raises(PdesolveError, match="value 1 of 'u' is not finite"):
+        observations(np.zeros((2, 1)), {"u": np.array([0.0, np.nan])})
+
+
+def test_unknown_weight_is_refused():
+    """A weight that names no term tells the terms there are."""
+    with pytest.raises(PdesolveError, match=r"'inital_u'. Did you mean 'initial_u'"):
+        build_objective(Decay(), dataclasses.replace(SMALL, weights={"inital_u": 2.0}), Decay().domain())
+
+
+def test_masked_outside_the_domain(tmp_path):
+    """On a disk the grid is its bounding square: NaN outside, in memory and in the file."""
+    from pdesolve.calculus import laplacian
+    from pdesolve.geometry import Ball
+
+    class Disk(AbstractProblem):
+        """-Laplace u = 4 on the unit disk, u = 1 - r^2."""
+
+        field_names: ClassVar[tuple[str, ...]] = ("u",)
+
+        def domain(self):
+            return Ball((0.0, 0.0), 1.0)
+
+        def equations(self, fields, at):
+            return {"poisson": laplacian(fields.u) + 4.0}
+
+        def conditions(self):
+            return (dirichlet("surface", {"u": 0.0}),)
+
+        def reference(self):
+            return Reference(lambda p: {"u": 1 - (p**2).sum(axis=1)}, 1e-15, "closed form")
+
+    recipe = dataclasses.replace(SMALL, grid={"x": 21, "y": 21}, stages=(StageConfig(steps=60),))
+    solution = solve(Disk(), recipe, name="disk", out=tmp_path, classical=False)
+    x, y = np.meshgrid(solution.dataset.x, solution.dataset.y, indexing="ij")
+    np.testing.assert_array_equal(np.isnan(solution.dataset.u.values), x**2 + y**2 > 1 + 1e-9)
+    assert solution.summary["relative_l2"] < 1e-2
+    stored = Solution.load(tmp_path / "disk.h5").dataset.u.values.squeeze()
+    np.testing.assert_array_equal(stored, solution.dataset.u.values)
