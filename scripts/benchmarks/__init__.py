@@ -1,0 +1,1 @@
+"""What `scripts/benchmark.py` measures, and how: suites of cells, run in fresh processes, kept in JSON files."""
