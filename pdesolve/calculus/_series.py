@@ -126,9 +126,7 @@ def nested_series(function: Callable[[Any], Any], x: Any, order: int) -> list[An
 
         return extended
 
-    def derivatives(x: Any) -> tuple:
-        return (function(x),)
-
+    derivatives: Callable[[Any], tuple] = lambda x: (function(x),)  # noqa: E731
     for _ in range(order):
         derivatives = extend(derivatives)
     return [value * (1 / math.factorial(k)) if k > 1 else value for k, value in enumerate(derivatives(x))]

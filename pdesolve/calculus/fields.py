@@ -345,11 +345,16 @@ def _zero(representation: AbstractRepresentation) -> Field:
 
 
 def _is_zero(field: Field) -> bool:
-    return isinstance(field, _Constant) and isinstance(field.value, float) and field.value == 0.0
+    return _is_number(field, 0.0)
 
 
 def _is_one(field: Field) -> bool:
-    return isinstance(field, _Constant) and isinstance(field.value, float) and field.value == 1.0
+    return _is_number(field, 1.0)
+
+
+def _is_number(field: Field, number: float) -> bool:
+    value: Any = field.value if isinstance(field, _Constant) else None
+    return isinstance(value, float) and value == number
 
 
 def _add(a: Field, b: Field) -> Field:
@@ -430,8 +435,8 @@ def _directions(directions: Sequence[str | int]) -> list[str]:
     names: list[str] = []
     for i, item in enumerate(directions):
         if isinstance(item, str):
-            order = directions[i + 1] if i + 1 < len(directions) and isinstance(directions[i + 1], int) else 1
-            names.extend([item] * order)
+            following = directions[i + 1] if i + 1 < len(directions) else 1
+            names.extend([item] * (following if isinstance(following, int) else 1))
         elif not isinstance(item, int) or item < 0 or i == 0 or not isinstance(directions[i - 1], str):
             directions = ()
             break

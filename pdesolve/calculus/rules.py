@@ -153,9 +153,8 @@ def finite_difference_weights(offsets: Sequence[int], derivative: int) -> Float[
 
 def _apply(matrix: Float[np.ndarray, "m n"], values: Float[Array, "*grid n"]) -> Float[Array, "*grid m"]:
     """Multiply the last axis by a matrix, in full precision where a device would round (TF32)."""
-    matrix = jnp.asarray(matrix, values.dtype)
     contraction = (((values.ndim - 1,), (1,)), ((), ()))
-    return lax.dot_general(values, matrix, contraction, precision=lax.Precision.HIGHEST)
+    return lax.dot_general(values, jnp.asarray(matrix, values.dtype), contraction, precision=lax.Precision.HIGHEST)
 
 
 def _spacing(points: Array) -> Array:
