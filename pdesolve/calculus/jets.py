@@ -2,8 +2,8 @@ r"""All wanted partial derivatives of a function at a point, from one forward sw
 
 The function is traced once, and the truncated Taylor polynomial of every intermediate value is propagated through its
 primitives: linear ones act on each coefficient, products follow Leibniz' rule, elementary functions (evaluated once)
-the chain rule. A residual with $u, u_x, u_t, u_{xx}$ costs about four evaluations of the function, and its gradient with
-respect to parameters repeats none of them, as that of nested `jax.grad` does.
+the chain rule. A residual with $u, u_x, u_t, u_{xx}$ costs about four evaluations of the function, and its gradient
+with respect to parameters repeats none of them, as that of nested `jax.grad` does.
 
 References:
     Griewank and Walther, Evaluating Derivatives, 2nd ed., SIAM (2008), chapter 13.
