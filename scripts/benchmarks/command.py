@@ -124,7 +124,9 @@ def _parser(suites: Mapping[str, AbstractSuite]) -> argparse.ArgumentParser:
     parser.add_argument("--peers", metavar="LIST", help=f"comma-separated, of {', '.join(PEERS)}; default: all")
     parser.add_argument("--precision", choices=("float32", "float64"), help="of peers; default: their recipe's")
     parser.add_argument("--cores", type=int, metavar="N", help="cores to use, where the system can bind; default: all")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of BLAS and OpenMP; default: as cores")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of BLAS and OpenMP; default: as cores (peers: see the page)"
+    )
     parser.add_argument("--device", choices=("cpu", "any"), default="cpu", help="default: cpu, for peers as well")
     return parser
 

@@ -46,7 +46,8 @@ def section(suite: AbstractSuite, store: Store) -> str:
 
 
 def _circumstances(store: Store) -> str:
-    lines = [_session(session) for session in store.document["sessions"]]
+    used = sorted({record["session"] for record in store.records.values()})
+    lines = [_session(store.document["sessions"][index]) for index in used]
     noisy = [key for key, record in store.records.items() if record.get("noisy")]
     if noisy:
         names = ", ".join(f"`{key}`" for key in noisy)
