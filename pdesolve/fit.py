@@ -316,8 +316,8 @@ class _Run:
         header = checkpoints.read_header(self.checkpoint)
         if header.get("fingerprint") != self._fingerprint():
             raise PdesolveError(
-                f"checkpoint {self.checkpoint} was made by another configuration (method, points, stages or seed differ). "
-                "Use the run's own configuration, or another --out directory."
+                f"checkpoint {self.checkpoint} was made by another configuration (method, points, stages or seed "
+                "differ). Use the run's own configuration, or another --out directory."
             )
         self.ledger = _Ledger(**{field.name: header[field.name] for field in dataclasses.fields(_Ledger)})
         like = self._begin(self.stages[self.ledger.stage], trainables, layers)
@@ -333,7 +333,8 @@ _REASONS = {
     "completed": "the budget is used",
     "target_reached": "the target error is reached",
     "stalled": "no further step reduces the loss on these points",
-    "diverged": "a loss or parameter is not finite; lower the learning rate, or check the equations for divisions by zero",
+    "diverged": "a loss or parameter is not finite; lower the learning rate, or check the equations for divisions by "
+    "zero",
     "interrupted": "interrupted; continue with --resume",
 }
 

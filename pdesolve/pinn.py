@@ -189,7 +189,7 @@ def _interior(domain: AbstractDomain, sampler: str, num_points: int, seed: int) 
 
 def _condition_samples(
     condition: Condition, domain: AbstractDomain, points: PointsConfig, seed: int
-) -> dict[str, np.ndarray] | None:
+) -> dict[str, Any] | None:
     """Return the samples of a condition, or None if none of its given points lies in this domain."""
     if condition.points is not None:
         keep = domain.contains(condition.points)

@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 
@@ -57,7 +57,7 @@ def solve(
     Raises:
         PdesolveError: If problem, recipe and files do not fit.
     """
-    recipe = problem.recipe() if recipe is None else recipe
+    recipe = cast(Recipe, problem.recipe()) if recipe is None else recipe
     check_precision(recipe)
     name = name or _registered_name(problem)
     directory = None if out is None else _directory(Path(out))
