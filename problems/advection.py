@@ -10,7 +10,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from pdesolve.calculus import partial
-from pdesolve.config import NetworkConfig, Recipe
+from pdesolve.config import NetworkConfig, Recipe, StageConfig
 from pdesolve.geometry import Box, SpaceTime
 from pdesolve.problem import (
     AbstractProblem,
@@ -88,7 +88,11 @@ class Advection(AbstractProblem):
 
     def recipe(self) -> Recipe:
         """A small network of the sine and cosine of x, hence periodic."""
-        return Recipe(network=NetworkConfig(options={"periodic": "x"}), grid={"x": 129, "t": 129})
+        return Recipe(
+            network=NetworkConfig(options={"periodic": "x"}),
+            stages=(StageConfig("levenberg_marquardt", seconds=120.0),),
+            grid={"x": 129, "t": 129},
+        )
 
 
 def _method_of_lines(speed: float, digits: int) -> Callable[[np.ndarray], dict[str, np.ndarray]]:

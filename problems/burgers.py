@@ -11,7 +11,7 @@ from jaxtyping import Float
 from scipy.integrate import solve_ivp
 
 from pdesolve.calculus import partial
-from pdesolve.config import Recipe
+from pdesolve.config import Recipe, StageConfig
 from pdesolve.geometry import Box, SpaceTime
 from pdesolve.problem import (
     AbstractProblem,
@@ -94,7 +94,7 @@ class Burgers(AbstractProblem):
 
     def recipe(self) -> Recipe:
         """A small network with conditions met exactly; points follow the front."""
-        return Recipe(grid={"x": 257, "t": 101})
+        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=70.0),), grid={"x": 257, "t": 101})
 
 
 def cole_hopf(x: Float[np.ndarray, " n"], t: Float[np.ndarray, " n"], viscosity: float) -> Float[np.ndarray, " n"]:

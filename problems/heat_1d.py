@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import solve_sylvester
 
 from pdesolve.calculus import partial
-from pdesolve.config import Recipe
+from pdesolve.config import Recipe, StageConfig
 from pdesolve.geometry import Box, SpaceTime
 from pdesolve.problem import (
     AbstractProblem,
@@ -87,7 +87,7 @@ class Heat1D(AbstractProblem):
 
     def recipe(self) -> Recipe:
         """A small network with conditions met exactly."""
-        return Recipe(grid={"x": 129, "t": 101})
+        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=30.0),), grid={"x": 129, "t": 101})
 
 
 def _initial_value(x: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import solve_sylvester
 
 from pdesolve.calculus import laplacian
-from pdesolve.config import Recipe
+from pdesolve.config import Recipe, StageConfig
 from pdesolve.errors import PdesolveError
 from pdesolve.geometry import Box
 from pdesolve.problem import (
@@ -109,7 +109,7 @@ class Helmholtz2D(AbstractProblem):
 
     def recipe(self) -> Recipe:
         """A small network that vanishes on the boundary by construction."""
-        return Recipe(grid={"x": 129, "y": 129})
+        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=60.0),), grid={"x": 129, "y": 129})
 
 
 def _resonant(wavenumber: float) -> bool:

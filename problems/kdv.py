@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pdesolve.calculus import partial
-from pdesolve.config import NetworkConfig, PointsConfig, Recipe, StageConfig
+from pdesolve.config import NetworkConfig, Recipe, StageConfig
 from pdesolve.geometry import Box, SpaceTime
 from pdesolve.problem import (
     AbstractProblem,
@@ -93,9 +93,8 @@ class KdV(AbstractProblem):
     def recipe(self) -> Recipe:
         """A small network, periodic in x; points follow the solitons."""
         return Recipe(
-            network=NetworkConfig(width=20, depth=3, options={"periodic": "x"}),
-            points=PointsConfig(interior=4096, sampler="sobol", adaptive="rad", refresh=25),
-            stages=(StageConfig("levenberg_marquardt", seconds=120.0),),
+            network=NetworkConfig(options={"periodic": "x"}),
+            stages=(StageConfig("levenberg_marquardt", seconds=240.0),),
             grid={"x": 257, "t": 101},
         )
 

@@ -140,8 +140,8 @@ class Kovasznay(AbstractProblem):
         """A network of four layers with exact velocities on the boundary."""
         return Recipe(
             network=NetworkConfig(width=30, depth=4),
-            points=PointsConfig(interior=4096, sampler="sobol", adaptive="rad", refresh=25),
-            stages=(StageConfig("levenberg_marquardt", seconds=120.0),),
+            points=PointsConfig(interior=1024, boundary=128),
+            stages=(StageConfig("levenberg_marquardt", seconds=60.0),),
             grid={"x": 101, "y": 101},
         )
 

@@ -133,7 +133,7 @@ class LidDrivenCavity(AbstractProblem):
         """A network of four layers with exact velocities on the walls."""
         return Recipe(
             network=NetworkConfig(width=30, depth=4),
-            points=PointsConfig(interior=4096, sampler="sobol", adaptive="rad", refresh=25),
+            points=PointsConfig(interior=2048),
             stages=(StageConfig("levenberg_marquardt", seconds=120.0),),
             grid={"x": 101, "y": 101},
         )

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pdesolve.calculus import partial
-from pdesolve.config import PointsConfig, Recipe
+from pdesolve.config import PointsConfig, Recipe, StageConfig
 from pdesolve.geometry import Box
 from pdesolve.problem import (
     AbstractProblem,
@@ -80,7 +80,11 @@ class Poisson1D(AbstractProblem):
 
     def recipe(self) -> Recipe:
         """A small network with both ends met exactly."""
-        return Recipe(points=PointsConfig(interior=512, boundary=1, adaptive="none"), grid={"x": 1001})
+        return Recipe(
+            points=PointsConfig(interior=512, boundary=1, adaptive="none"),
+            stages=(StageConfig("levenberg_marquardt", seconds=15.0),),
+            grid={"x": 1001},
+        )
 
 
 def _collocation(k: float, n: int) -> Callable[[np.ndarray], dict[str, np.ndarray]]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import solve_sylvester
 
 from pdesolve.calculus import laplacian
-from pdesolve.config import Recipe
+from pdesolve.config import Recipe, StageConfig
 from pdesolve.geometry import Box
 from pdesolve.problem import (
     AbstractProblem,
@@ -87,7 +87,7 @@ class Poisson2D(AbstractProblem):
 
     def recipe(self) -> Recipe:
         """A small network that vanishes on the boundary by construction."""
-        return Recipe(grid={"x": 129, "y": 129})
+        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=30.0),), grid={"x": 129, "y": 129})
 
 
 def _collocation(n: int) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
