@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .problem import robin as robin
     from .problem import with_parameters as with_parameters
     from .solution import Solution as Solution
+    from .solving import solve as solve
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -50,6 +51,7 @@ __getattr__, __dir__, __all__ = attach(
         "parameter": ".problem",
         "periodic": ".problem",
         "robin": ".problem",
+        "solve": ".solving",
         "with_parameters": ".problem",
     },
 )

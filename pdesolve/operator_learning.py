@@ -259,5 +259,7 @@ def _dataset(problem: AbstractFamily, test: FamilyData, answers: np.ndarray) -> 
         name: xr.DataArray(values[:_STORED], dims=dims, attrs={"units": "1"}).transpose(*order)
         for name, values in fields.items()
     }
+    for name in problem.input_names:
+        arrays[name].attrs["role"] = "input"
     coords = dict(zip(names, test.coordinates.values(), strict=True))
     return xr.Dataset(arrays, coords=coords | {"sample": np.arange(min(_STORED, len(answers)))})

@@ -136,7 +136,12 @@ def _fields(dataset: xr.Dataset, references: xr.Dataset | None) -> dict[str, tup
     fields: dict[str, tuple[xr.DataArray, xr.DataArray | None]] = {}
     for name, field in dataset.items():
         role = field.attrs.get("role", str(name).rpartition("_")[2])
-        if name in skipped or role in ("reference", "error") or field.dtype.kind not in "iuf" or not field.ndim:
+        if (
+            name in skipped
+            or role in ("input", "reference", "error")
+            or field.dtype.kind not in "iuf"
+            or not field.ndim
+        ):
             continue
         other = dataset.get(f"{name}_reference") if references is None else references.get(name)
         if other is not None:

@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import pdesolve.solve
+import pdesolve.solving
 from pdesolve import PointsConfig, Recipe, StageConfig, io
 from pdesolve.cli import main
 from pdesolve.cli._exit import EXIT_CODES
@@ -90,7 +90,7 @@ def test_python(name, folder):
 @pytest.mark.parametrize("name", NAMES)
 def test_bash(name, folder, monkeypatch, capsys):
     """Every `pdesolve` command ends with exit code 0; what else is shown is pip and pytest."""
-    monkeypatch.setitem(sys.modules, "pdesolve.solve", SimpleNamespace(solve=stand_in))
+    monkeypatch.setitem(sys.modules, "pdesolve.solving", SimpleNamespace(solve=stand_in))
     shutil.copytree(ROOT / "configs", folder / "configs")
     for file, text in files(ROOT / name).items():
         (folder / file).write_text(text, encoding="utf-8")
@@ -142,7 +142,7 @@ def test_the_problem_of_the_readme_is_solved(folder):
     (folder / "fin.py").write_text(files(ROOT / "README.md")["fin.py"], encoding="utf-8")
     fin = runpy.run_path("fin.py")["Fin"]()
     recipe = Recipe(points=PointsConfig(interior=128, adaptive="none"), stages=(StageConfig(steps=20),))
-    solution = pdesolve.solve.solve(fin, recipe)
+    solution = pdesolve.solve(fin, recipe)
     assert solution.status == "solved"
     assert solution.summary["relative_l2"] < 1e-3
 

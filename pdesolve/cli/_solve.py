@@ -97,7 +97,7 @@ def _run(name: str, problem: Any, recipe: Recipe, out: Path, arguments: argparse
     from ..problem import parameters_of
 
     set_precision(recipe.precision)
-    from ..solve import solve as engine
+    from ..solving import solve as engine
 
     out.mkdir(parents=True, exist_ok=True)
     with atomic(out / ASKED) as temporary:

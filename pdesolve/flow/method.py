@@ -190,9 +190,14 @@ def _dataset(names: tuple[str, ...], generated: np.ndarray, held_out: FamilyData
     rename = {"t": "time"}
     coordinates = {rename.get(name, name): values for name, values in held_out.coordinates.items()}
     dims, columns = ("sample", *coordinates), {"": generated, "_data": held_out.outputs}
+    roles = {"": "solution", "_data": "input"}
     return xr.Dataset(
         {
-            name + suffix: (dims, np.asarray(fields[:STORED, channel], generated.dtype), {"units": "1"})
+            name + suffix: (
+                dims,
+                np.asarray(fields[:STORED, channel], generated.dtype),
+                {"units": "1", "role": roles[suffix]},
+            )
             for channel, name in enumerate(names)
             for suffix, fields in columns.items()
         },

@@ -77,7 +77,9 @@ def _hdf5(dataset: xr.Dataset, header: dict[str, Any], out: Path, options: dict[
 
 def _well(dataset: xr.Dataset, header: dict[str, Any], out: Path) -> None:
     """The Well reads every stored field as part of the state, in float32: references and errors stay behind."""
-    solution = dataset.drop_vars([n for n, v in dataset.items() if v.attrs.get("role") in ("reference", "error")])
+    solution = dataset.drop_vars(
+        [n for n, v in dataset.items() if v.attrs.get("role") in ("input", "reference", "error")]
+    )
     single = solution.map(lambda v: v.astype(np.float32) if v.dtype.kind == "f" else v, keep_attrs=True)
     coords = {n: c.astype(np.float32) for n, c in single.coords.items() if c.dtype.kind == "f"}
     keys = ("name", "provenance", "parameters", "boundary")

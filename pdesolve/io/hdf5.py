@@ -34,7 +34,7 @@ __all__ = ["STAGGERINGS", "read", "read_model", "write"]
 BOUNDARY_KINDS = ("open", "periodic", "wall")
 SIDES = {"lower": (True, False), "upper": (False, True), "both": (True, True)}
 STAGGERINGS = ("cells", "nodes")
-ROLES = ("error", "reference", "solution")
+ROLES = ("error", "input", "reference", "solution")
 _STRUCTURE = {"sample_varying", "time_varying", "dim_varying", "field_names"}
 _RESERVED = {
     *("boundary_conditions", "component", "dimensions", "mesh", "model", "provenance", "sample", "scalars"),
@@ -69,7 +69,7 @@ def write(
             one-dimensional coordinate for `time` and each axis of space. `component` makes a vector with one
             entry per axis of space. A boolean variable `mask` is true inside the domain; fields are stored as
             NaN where it is false. Attributes are kept; those with a meaning here are `units`, `role`
-            (`solution`, `reference` or `error`; by default from the suffix `_reference` or `_error`) and on a
+            (`solution`, `reference`, `error` or `input`; by default from the suffix `_reference` or `_error`) and on a
             coordinate or the dataset `staggering` (`nodes`, the default, or `cells`).
         name: Name of the problem.
         provenance: Configuration, seed, versions, commit, date: anything JSON can hold.

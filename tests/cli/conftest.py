@@ -97,5 +97,5 @@ def engine(monkeypatch):
             raise stub.raises
         return SimpleNamespace(status=stub.status, table=lambda: "THE TABLE")
 
-    monkeypatch.setitem(sys.modules, "pdesolve.solve", SimpleNamespace(solve=solve))
+    monkeypatch.setitem(sys.modules, "pdesolve.solving", SimpleNamespace(solve=solve))
     return stub

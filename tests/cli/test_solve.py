@@ -285,7 +285,7 @@ class TestFile:
         def solve(problem, recipe, **options):
             problem.equations(SimpleNamespace(u=1.0), None)
 
-        monkeypatch.setitem(sys.modules, "pdesolve.solve", SimpleNamespace(solve=solve))
+        monkeypatch.setitem(sys.modules, "pdesolve.solving", SimpleNamespace(solve=solve))
         code, _, err = run("solve", "mine.py")
         line = 1 + (here / "mine.py").read_text().splitlines().index('        return {"heat": fields.v}')
         assert code == 2

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdesolve import toml
+from pdesolve import solve, toml
 from pdesolve.calculus import partial
 from pdesolve.config import NetworkConfig, PointsConfig, Recipe, StageConfig
 from pdesolve.errors import PdesolveError
@@ -21,7 +21,6 @@ from pdesolve.method import Monitor
 from pdesolve.pinn import PINN, build_objective
 from pdesolve.problem import AbstractProblem, Reference, dirichlet, initial, observations, parameter, periodic
 from pdesolve.solution import Solution
-from pdesolve.solve import solve
 from problems import Heat1D, Poisson1D
 
 SMALL = Recipe(

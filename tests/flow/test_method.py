@@ -8,14 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pdesolve import registry
+from pdesolve import registry, solve
 from pdesolve.config import DataConfig, NetworkConfig, StageConfig
 from pdesolve.errors import PdesolveError, UnknownNameError
 from pdesolve.flow import FlowMatchingMethod
 from pdesolve.flow.flow_map import generate
 from pdesolve.flow.statistics import MEASURES
 from pdesolve.solution import Solution
-from pdesolve.solve import solve
 from problems import Poisson1D, RandomField1D
 
 

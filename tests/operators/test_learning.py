@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pdesolve import solve
 from pdesolve.config import DataConfig, NetworkConfig, Recipe, StageConfig
 from pdesolve.data import ChannelNormaliser, fourier_values, periodic_gaussian_field
 from pdesolve.errors import PdesolveError, UnknownNameError
@@ -26,7 +27,6 @@ from pdesolve.operator_learning import (
 )
 from pdesolve.problem import parameter
 from pdesolve.solution import Solution
-from pdesolve.solve import solve
 from problems import BurgersFamily, Poisson1D
 
 
