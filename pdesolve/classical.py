@@ -3,7 +3,7 @@
 from .comparison import Comparison
 from .errors import PdesolveError
 from .method import AbstractMethod, Outcome
-from .problem import evaluation_grid
+from .problem import AbstractProblem, evaluation_grid
 
 __all__ = ["ClassicalSolver"]
 
@@ -13,6 +13,8 @@ class ClassicalSolver(AbstractMethod):
 
     def run(self, problem, recipe, monitor):
         """Solve to the last stage's `target`, or to 1e-6."""
+        if not isinstance(problem, AbstractProblem):
+            raise PdesolveError(f"method 'classical' solves single problems; {type(problem).__name__} is a family.")
         comparison = Comparison(problem, evaluation_grid(problem, recipe))
         targets = [stage.target for stage in recipe.stages if stage.target is not None]
         answer = problem.classical(min(targets, default=1e-6))

@@ -50,14 +50,14 @@ class PointsConfig:
     sampler: str = "sobol"
     """uniform, sobol, halton, latin_hypercube or grid."""
     adaptive: str = "rad"
-    """rad (redraw by residual), rar_d (add where the residual is large) or none (fixed points)."""
+    """rad (redraw by residual), rar_d (replace a quarter where the residual is large) or none (fixed points)."""
     refresh: int = 25
     """Steps between two adaptive refreshes; also the steps of one dispatch."""
     candidates: int = 4
     """Candidate points of a refresh, as a multiple of `interior`."""
 
     def __post_init__(self):
-        _at_least(self, interior=1, boundary=0, refresh=1, candidates=1)
+        _at_least(self, interior=1, boundary=1, refresh=1, candidates=1)
 
 
 @dataclass(frozen=True)
@@ -132,5 +132,10 @@ class Recipe:
 
     def __post_init__(self):
         _at_least(self, windows=1, seed=0)
+        if not self.stages:
+            raise PdesolveError("`stages` needs at least one stage.")
+        for stage in self.stages:
+            if stage.window is not None and not 0 <= stage.window < self.windows:
+                raise PdesolveError(f"`window` of a stage must be from 0 to {self.windows - 1}, got {stage.window}.")
         if self.precision not in PRECISIONS:
             raise UnknownNameError("precision", self.precision, PRECISIONS)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -155,6 +156,7 @@ def fit(
     checkpoint_seconds: float = 10.0,
     resume: bool = False,
     layer_state: PyTree = None,
+    identity: str = "",
 ) -> FitResult:
     """Run stages in order, `cycles` times over.
 
@@ -172,6 +174,7 @@ def fit(
         checkpoint_seconds: See `checkpoint`.
         resume: Continue from `checkpoint` if it exists.
         layer_state: First state of layers, if there are any.
+        identity: What a checkpoint must agree with besides seed, optimisers and chunks: problem and configuration.
 
     Returns:
         The trained trainables with status, steps and times. Never raises for a diverged or interrupted training.
@@ -182,7 +185,7 @@ def fit(
     sequence = list(stages) * cycles
     if not sequence:
         raise PdesolveError("a fit needs at least one stage and one cycle.")
-    run = _Run(sequence, seed, evaluate, callbacks, checkpoint, checkpoint_seconds)
+    run = _Run(sequence, seed, evaluate, callbacks, checkpoint, checkpoint_seconds, identity)
     with _Interrupt() as interrupt:
         return run.all(trainables, layer_state, resume, interrupt)
 
@@ -190,8 +193,9 @@ def fit(
 class _Run:
     """One call of `fit`: holds what does not change, so that the loop below reads as a loop."""
 
-    def __init__(self, stages, seed, evaluate, callbacks, checkpoint, checkpoint_seconds):
+    def __init__(self, stages, seed, evaluate, callbacks, checkpoint, checkpoint_seconds, identity):
         self.stages, self.seed, self.evaluate, self.callbacks = stages, seed, evaluate, callbacks
+        self.identity = identity
         self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
         self.ledger, self.saved_at = _Ledger(), time.perf_counter()
 
@@ -200,6 +204,8 @@ class _Run:
         if resume and self.checkpoint is not None and Path(self.checkpoint).exists():
             state = self._restore(trainables, layers)
             ledger = self.ledger
+        elif self.checkpoint is not None:  # an earlier run's would be taken for this one's if this one is killed
+            Path(self.checkpoint).unlink(missing_ok=True)
         while True:
             stage = self.stages[ledger.stage]
             if state is None:
@@ -219,7 +225,8 @@ class _Run:
         key = jax.random.fold_in(jax.random.key(self.seed), self.ledger.stage)
         with _timed(self.ledger.seconds, "compile"):  # a chunk of no steps compiles, and does nothing else
             jax.block_until_ready(_chunk(stage, state, key, *self._window(stage, 0)))
-            self._measure(state.trainables)
+            jax.block_until_ready(_arrays(self._refresh(stage, state, key)))
+            errors = self._measure(state.trainables)
         started = time.perf_counter() - self.ledger.stage_seconds
         while True:
             left = math.inf if stage.steps is None else stage.steps - self.ledger.step
@@ -229,6 +236,8 @@ class _Run:
                 return state, "completed"
             if interrupt.requested:
                 return state, "interrupted"
+            if self.ledger.step and _reached(stage, errors):
+                return state, "target_reached"
             with _timed(self.ledger.seconds, "train"):
                 new, records, finite = _chunk(stage, state, key, *self._window(stage, int(active)))
                 finite = bool(finite)
@@ -241,13 +250,13 @@ class _Run:
             self.ledger.stage_seconds = time.perf_counter() - started
             metrics = {name: float(values[int(active) - 1]) for name, values in records.items()} | errors
             self._tell(stage, metrics)
-            if stage.target is not None and errors.get("relative_l2", math.inf) <= stage.target:
-                return state, "target_reached"
-            if metrics.get("stalled", 0.0) and not any(block.sampler.adaptive for block in stage.objective.blocks):
-                return state, "stalled"
             if self.ledger.step % stage.chunk == 0:
                 with _timed(self.ledger.seconds, "train"):
                     state = self._refresh(stage, state, key)
+            if _reached(stage, errors):
+                return state, "target_reached"
+            if metrics.get("stalled", 0.0) and not any(block.sampler.adaptive for block in stage.objective.blocks):
+                return state, "stalled"
             if self.checkpoint is not None and time.perf_counter() - self.saved_at > self.checkpoint_seconds:
                 self._save(state, "running")
 
@@ -326,7 +335,7 @@ class _Run:
     def _fingerprint(self) -> str:
         """Identify what must agree for a checkpoint to continue; budgets may differ."""
         parts = [(stage.name, type(stage.optimiser).__name__, stage.chunk) for stage in self.stages]
-        return hashlib.sha256(json.dumps([self.seed, parts]).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps([self.seed, self.identity, parts]).encode()).hexdigest()[:16]
 
 
 _REASONS = {
@@ -337,6 +346,10 @@ _REASONS = {
     "zero",
     "interrupted": "interrupted; continue with --resume",
 }
+
+
+def _reached(stage: Stage, errors: dict[str, float]) -> bool:
+    return stage.target is not None and errors.get("relative_l2", math.inf) <= stage.target
 
 
 def _arrays(state: _State) -> PyTree:
@@ -463,6 +476,7 @@ class _Interrupt:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        print("\nstopping at the end of this chunk; press Ctrl-C again to stop at once", file=sys.stderr)
 
     def __exit__(self, *_):
         if self.main:

@@ -111,6 +111,8 @@ class Term(eqx.Module):
     def __check_init__(self):
         if self.kind not in ("loss", "equality", "inequality"):
             raise PdesolveError(f"term {self.name!r}: kind must be loss, equality or inequality; got {self.kind!r}.")
+        if isinstance(self.weight, int | float) and not self.weight >= 0:
+            raise PdesolveError(f"term {self.name!r}: the weight must not be negative, got {self.weight}.")
 
 
 class AbstractBlock(eqx.Module):
@@ -223,7 +225,8 @@ class Objective(eqx.Module):
         names = [term.name for term in self.terms]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice or not names:
-            raise PdesolveError(f"an objective needs terms with distinct names; got {names}.")
+            given = f"{', '.join(twice)} occur twice" if twice else "there is none"
+            raise PdesolveError(f"an objective needs terms with distinct names; {given}. Name conditions by `name=`.")
 
     @property
     def terms(self) -> tuple[Term, ...]:

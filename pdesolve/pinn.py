@@ -147,7 +147,8 @@ def build_network(problem: AbstractProblem, config: NetworkConfig, domain: Abstr
     options.pop("periodic", None)
     harmonics = int(options.pop("harmonics", 1))
     constructor = registry.load("networks", config.name)
-    accepted = {*inspect.signature(constructor).parameters, "periodic", "harmonics"} - {"in_size", "out_size", "key"}
+    fixed = {"in_size", "out_size", "key", "width", "depth", "activation"}
+    accepted = {*inspect.signature(constructor).parameters, "periodic", "harmonics"} - fixed
     for option in options:
         if option not in accepted:
             raise UnknownNameError(f"option of network {config.name!r}", option, accepted)
@@ -220,8 +221,7 @@ def build_objective(problem: AbstractProblem, recipe: Recipe, domain: AbstractDo
     """Return the objective of one time window: a block for the equations, one for each condition that is not exact.
 
     Raises:
-        PdesolveError: If a condition selects no point, a residual is not a scalar at a point, or a weight names no
-            term.
+        PdesolveError: If a condition selects no point, or a residual is not a scalar at a point.
     """
     exact = recipe.exact
     met = problem.exact_conditions() if exact else ()
@@ -230,7 +230,10 @@ def build_objective(problem: AbstractProblem, recipe: Recipe, domain: AbstractDo
     parts: list[tuple[Callable, AbstractSampler]] = [(equations, build_sampler(domain, points, int(next(seeds))))]
     for condition in problem.conditions():
         met_by_network = condition.periodic_axis in periodic_axes(recipe.network)
-        if condition.name in met or met_by_network or (condition.part == "initial" and window > 0):
+        elsewhere = (condition.part == "initial" and window > 0) or (
+            condition.part == "final" and window < recipe.windows - 1
+        )
+        if condition.name in met or met_by_network or elsewhere:
             continue
         samples = _condition_samples(condition, domain, points, int(next(seeds)))
         if samples is not None:
@@ -248,13 +251,14 @@ def _fixed(samples: dict[str, Any]) -> FixedSamples:
 
 def _initial_orders(problem: AbstractProblem) -> tuple[tuple[str, int], ...]:
     """Return (field, order of the time derivative) for every prescribed initial value."""
-    return tuple((f, c.time_order or 0) for c in problem.conditions() if c.part == "initial" for f in c.fields)
+    found = tuple((f, c.time_order or 0) for c in problem.conditions() if c.part == "initial" for f in c.fields)
+    return found or tuple((field, 0) for field in problem.field_names)
 
 
 def _objective(problem: AbstractProblem, recipe: Recipe, parts: list[tuple[Callable, AbstractSampler]]) -> Objective:
     """Name the terms of each part by evaluating it once in the abstract, and weigh them."""
     ansatz = eqx.filter_eval_shape(initial_ansatz, problem, recipe)
-    blocks, unused = [], dict(recipe.weights)
+    blocks = []
     for residual, sampler in parts:
         batch = sampler.draw(sampler.init(0), jax.random.key(0), jnp.asarray(0))
         sample = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), batch.samples)
@@ -262,10 +266,8 @@ def _objective(problem: AbstractProblem, recipe: Recipe, parts: list[tuple[Calla
         for name, shape in shapes.items():
             if shape.shape != ():
                 raise PdesolveError(f"residual {name!r} must be a scalar at a point; got shape {shape.shape}.")
-        terms = tuple(Term(name, weight=float(unused.pop(name, 1.0))) for name in shapes)
+        terms = tuple(Term(name, weight=float(recipe.weights.get(name, 1.0))) for name in shapes)
         blocks.append(PointwiseBlock(residual, sampler, terms))
-    if unused:
-        raise UnknownNameError("loss term in `weights`", next(iter(unused)), [t.name for b in blocks for t in b.terms])
     return Objective(tuple(blocks))
 
 
@@ -296,7 +298,11 @@ class PINN(AbstractMethod):
 
     def run(self, problem, recipe, monitor):
         """Train, compare with the reference, or with a second seed where there is none."""
+        if not isinstance(problem, AbstractProblem):
+            raise PdesolveError(f"method 'pinn' solves single problems; {type(problem).__name__} is a family.")
         comparison = Comparison(problem, evaluation_grid(problem, recipe))
+        if comparison.expected is None and any(stage.target is not None for stage in recipe.stages):
+            raise PdesolveError("`target` is an error against a reference, and this problem has none.")
         result, resolved_recipe = self._train(problem, recipe, comparison, monitor)
         evaluate = self.evaluator(problem, recipe, result.trainables)
         values = evaluate(comparison.points)
@@ -349,10 +355,11 @@ class PINN(AbstractMethod):
             stages,
             ansatz,
             seed=recipe.seed,
-            evaluate=measure if recipe.windows == 1 else None,
+            evaluate=measure,
             callbacks=monitor.callbacks,
             checkpoint=monitor.checkpoint,
             resume=monitor.resume,
+            identity=_identity(problem, recipe),
         )
         return result, resolved(recipe, result.steps, windows=recipe.windows)
 
@@ -360,22 +367,55 @@ class PINN(AbstractMethod):
         """Measure what can be measured without a reference: residuals at new points, and another seed's answer."""
         other_recipe = dataclasses.replace(resolved_recipe, seed=recipe.seed + 1)
         other, _ = self._train(problem, other_recipe, comparison, Monitor())
+        if other.status in ("diverged", "interrupted"):
+            return {"residuals": {}, "seed_difference": None}
         second = self.evaluator(problem, recipe, other.trainables)(comparison.points)
         difference = sum(np.sum((values[n] - second[n]) ** 2) for n in problem.field_names)
         norm = sum(np.sum(values[n] ** 2) for n in problem.field_names)
         fresh = dataclasses.replace(recipe, seed=recipe.seed + 1)
-        residuals = independent_residuals(build_stages(problem, fresh)[-1].objective, result.trainables)
+        residuals: dict[str, float] = {}
+        for window, domain in enumerate(windows_of(problem.domain(), recipe.windows)):
+            here = independent_residuals(build_objective(problem, fresh, domain, window), result.trainables)
+            residuals |= {name: max(value, residuals.get(name, 0.0)) for name, value in here.items()}
         return {"residuals": residuals, "seed_difference": float(np.sqrt(difference / max(norm, 1e-300)))}
 
 
 def build_stages(problem: AbstractProblem, recipe: Recipe) -> list[Stage]:
-    """Return the stages of a fit: those of the recipe, for each time window in turn."""
+    """Return the stages of a fit: those of the recipe, for each time window in turn.
+
+    Raises:
+        UnknownNameError: If a weight names no term, or an exact condition no condition.
+        PdesolveError: If points of a condition lie outside the domain, or unknown coefficients meet time windows.
+    """
+    _check_conditions(problem, recipe)
     stages = []
     for window, domain in enumerate(windows_of(problem.domain(), recipe.windows)):
         objective = build_objective(problem, recipe, domain, window)
         chosen = [config for config in recipe.stages if config.window in (None, window)]
+        if not chosen:
+            raise PdesolveError(f"no stage trains time window {window}; `stages` name others only.")
         stages += [_stage(config, objective, recipe, window, config is chosen[0]) for config in chosen]
+    terms = {term.name for stage in stages for term in stage.objective.terms}
+    for name in recipe.weights:
+        if name not in terms:
+            raise UnknownNameError("loss term in `weights`", name, terms)
     return stages
+
+
+def _check_conditions(problem: AbstractProblem, recipe: Recipe) -> None:
+    conditions = {condition.name: condition for condition in problem.conditions()}
+    for name in problem.exact_conditions():
+        if name not in conditions:
+            raise UnknownNameError("condition in `exact_conditions`", name, conditions)
+    if recipe.windows > 1 and problem.unknowns():
+        raise PdesolveError("unknown coefficients belong to all times; use `windows = 1`.")
+    for condition in conditions.values():
+        if condition.points is not None and not (inside := problem.domain().contains(condition.points)).all():
+            index = int(np.argmin(inside))
+            raise PdesolveError(
+                f"condition {condition.name!r}: point {index}, {condition.points[index].tolist()}, lies outside the "
+                f"domain; coordinates are {problem.domain().coordinates}."
+            )
 
 
 def _stage(config: StageConfig, objective: Objective, recipe: Recipe, window: int, first: bool) -> Stage:
@@ -388,7 +428,8 @@ def _stage(config: StageConfig, objective: Objective, recipe: Recipe, window: in
         target=config.target,
         chunk=recipe.points.refresh,
         trainable=functools.partial(_only_window, window) if recipe.windows > 1 else None,
-        prepare=functools.partial(_warm_start, window) if window > 0 and first else None,
+        # A stage that was never reached is replayed with 0 steps, and leaves its window as it was.
+        prepare=functools.partial(_warm_start, window) if window > 0 and first and config.steps != 0 else None,
         name=config.optimiser if recipe.windows == 1 else f"{config.optimiser}, window {window + 1}",
     )
 
@@ -427,8 +468,14 @@ def check_finite(objective: Objective, ansatz: Ansatz) -> None:
                 )
 
 
+def _identity(problem: AbstractProblem, recipe: Recipe) -> str:
+    """Return what a checkpoint must agree with: all but the budgets."""
+    options = [(stage.optimiser, sorted(stage.options.items()), stage.window) for stage in recipe.stages]
+    return repr((type(problem).__qualname__, problem, dataclasses.replace(recipe, stages=(StageConfig(),)), options))
+
+
 def independent_residuals(objective: Objective, ansatz: Ansatz) -> dict[str, float]:
-    """Return the root mean square of every term at points that training has not seen."""
+    """Return the root mean square of every term at other points than those of training (given points excepted)."""
     result = {}
     for block in objective.blocks:
         batch = block.sampler.draw(block.sampler.init(987654321), jax.random.key(0), jnp.asarray(0))

@@ -35,6 +35,8 @@ def names(group: str) -> tuple[str, ...]:
 
 def target(group: str, name: str) -> str:
     """Return what a registered name stands for, `"module:object"`, without importing it."""
+    if name not in _entries(group):
+        raise UnknownNameError(group.removesuffix("s"), name, _entries(group))
     return _entries(group)[name].value
 
 

@@ -81,6 +81,7 @@ class Solution:
             leaves = buffer.getvalue()
         header = {
             "problem": self.name,
+            "class": self.summary.get("class"),
             "parameters": self.parameters,
             "config": self.provenance.get("config"),
             "method": self.summary.get("method"),
@@ -128,7 +129,7 @@ class Solution:
         dataset, stored = io.read(path)
         provenance = dict(stored.get("provenance", {}))
         summary = provenance.pop("summary", {})
-        evaluate, source, model = _restore(Path(path)) or (_interpolant(dataset), "interpolant", None)
+        evaluate, source, model = _restore(Path(path)) or _interpolated(dataset)
         return Solution(
             name=stored.get("name", Path(path).stem),
             dataset=dataset,
@@ -153,17 +154,27 @@ def _restore(path: Path) -> tuple[Callable[[Points], Values] | None, str, PyTree
     """Rebuild the stored model from registered names, or return None if it is not stored or not known here."""
     try:
         leaves, header = io.read_model(path)
+        # A class of another kind under a registered name would give the weights another meaning.
+        if registry.target("problems", header["problem"]) != header["class"]:
+            return None
         problem = with_parameters(registry.load("problems", header["problem"]), header["parameters"])
         method = registry.load("methods", header["method"])()
     except PdesolveError:
         return None
     recipe = toml.merge(Recipe(), tomllib.loads(header["config"]), str(path))
     skeleton = method.skeleton(problem, recipe)
-    arrays = eqx.filter(skeleton, eqx.is_array)
-    arrays = eqx.tree_deserialise_leaves(bytes_io.BytesIO(leaves), arrays)
+    try:
+        arrays = eqx.tree_deserialise_leaves(bytes_io.BytesIO(leaves), eqx.filter(skeleton, eqx.is_array))
+    except (RuntimeError, ValueError):  # stored in another precision than this session computes in
+        return None
     model = eqx.combine(arrays, skeleton)
     evaluate = method.evaluator(problem, recipe, model)
     return evaluate, "model" if evaluate is not None else "grid", model
+
+
+def _interpolated(dataset: xr.Dataset) -> tuple[Callable[[Points], Values] | None, str, PyTree]:
+    evaluate = _interpolant(dataset)
+    return evaluate, "grid" if evaluate is None else "interpolant", None
 
 
 def _interpolant(dataset: xr.Dataset) -> Callable[[Points], Values] | None:

@@ -59,6 +59,8 @@ def solve(
     """
     recipe = cast(Recipe, problem.recipe()) if recipe is None else recipe
     check_precision(recipe)
+    if out is None and (resume or tensorboard):
+        raise PdesolveError("`resume` and `tensorboard` need a run directory: give `out`.")
     name = name or _registered_name(problem)
     directory = None if out is None else _directory(Path(out))
     method: AbstractMethod = registry.load("methods", recipe.method)()
@@ -99,6 +101,7 @@ def _solution(
     timed = _classical(problem, verdict) if classical and status in ("solved", "target_missed") else {}
     summary = {
         "problem": name,
+        "class": f"{type(problem).__module__}:{type(problem).__qualname__}",
         "parameters": parameters,
         "method": recipe.method,
         "status": status,
@@ -122,7 +125,7 @@ def _solution(
         parameters=parameters,
         provenance=origin,
         evaluate=outcome.evaluate,
-        source="model" if outcome.model is not None else "classical solver",
+        source="grid" if outcome.evaluate is None else "model" if outcome.model is not None else "classical solver",
         model=outcome.model,
         history=() if fit is None else fit.history,
         boundary=_boundary(problem),
@@ -160,8 +163,8 @@ def _classical(problem: Any, verdict: dict[str, Any]) -> dict[str, Any]:
         return {}
     try:
         answer = problem.classical(max(error, 2.0 * verdict["reference_error"]))
-    except PdesolveError as reason:
-        return {"classical": str(reason)}
+    except Exception as reason:  # a fault in a user's own solver must not cost the finished training
+        return {"classical": str(reason) or type(reason).__name__}
     return {
         "classical_seconds": answer.seconds,
         "classical": {"method": answer.description, "resolution": answer.resolution, "relative_l2": answer.error},
@@ -192,11 +195,11 @@ def _write(solution: Solution, outcome: Outcome, directory: Path) -> None:
     _text(directory / "run.toml", solution.provenance["config"])
     if solution.status != "diverged":
         solution.save(directory / f"{solution.name}.h5")
-    picture = directory / f"{solution.name}.png"
-    if solution.status in ("diverged", "failed"):
-        picture.unlink(missing_ok=True)  # an earlier run's picture would be taken for this one's
-    else:
-        solution.plot(picture)
+    unfit = {"diverged": (".h5", ".xdmf", ".png"), "failed": (".png",)}.get(solution.status, ())
+    for suffix in unfit:  # an earlier run's would be taken for this one's
+        (directory / f"{solution.name}{suffix}").unlink(missing_ok=True)
+    if not unfit:
+        solution.plot(directory / f"{solution.name}.png")
     _text(directory / "summary.json", json.dumps(_jsonable(solution.summary), indent=2) + "\n")
 
 
@@ -233,16 +236,29 @@ def _registered_name(problem: Any) -> str:
 
 
 class _Log:
-    """One JSON line for every chunk."""
+    """One JSON line for every chunk; a resumed run drops lines of steps that it takes again."""
 
     def __init__(self, path: Path, resume: bool):
         self.path = path
         if not resume:
             path.unlink(missing_ok=True)
+        self.resumed = resume and path.exists()
 
     def __call__(self, report: Report) -> None:
+        if self.resumed:
+            self.resumed = False
+            kept = [line for line in self.path.read_text(encoding="utf-8").splitlines() if _before(line, report)]
+            _text(self.path, "".join(line + "\n" for line in kept))
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(_jsonable(dataclasses.asdict(report))) + "\n")
+
+
+def _before(line: str, report: Report) -> bool:
+    """Say whether a line of the log is whole, and of a step before this report's."""
+    try:
+        return json.loads(line)["total_steps"] < report.total_steps
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 class _TensorBoard:

@@ -33,10 +33,16 @@ class LBFGS(AbstractOptimiser):
     def check(self, objective):
         """Losses on rows that stay the same between two refreshes."""
         require_losses("L-BFGS", objective)
-        changing = [term.name for block in objective.blocks if not block.sampler.fixed_rows for term in block.terms]
+        changing = [
+            term.name
+            for block in objective.blocks
+            for term in block.terms
+            if not block.sampler.fixed_rows or term.row_rule is not None
+        ]
         if changing:
             raise PdesolveError(
-                f"L-BFGS compares gradients at the same samples, but those of {', '.join(changing)} change every step. "
+                f"L-BFGS compares gradients of one loss, but samples or row weights of {', '.join(changing)} change "
+                "every step. "
                 "Use fixed or adaptive points, or a first-order optimiser."
             )
 

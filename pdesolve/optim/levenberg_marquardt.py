@@ -101,5 +101,5 @@ class LevenbergMarquardt(AbstractOptimiser):
         return model.unravel(end.flat), end.accepted, metrics, None
 
     def refresh(self, evaluation, params, state):
-        """The damping lives on."""
-        return state
+        """The damping lives on, unless a stall has raised it: that says nothing about the new samples."""
+        return jnp.minimum(state, self.damping)

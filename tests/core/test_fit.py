@@ -163,6 +163,13 @@ def test_methods_refuse_unsuitable_terms_by_name(key):
             Stage(Objective((block,)), optimiser, steps=1)
 
 
+def test_levenberg_marquardt_recovers_from_a_stall_on_new_points(key):
+    """Stalled on one generation the damping grows; the next generation begins from the first damping at most."""
+    method = LevenbergMarquardt()
+    assert method.refresh(None, None, jnp.asarray(1e30)) == method.damping
+    assert method.refresh(None, None, jnp.asarray(1e-6)) == 1e-6
+
+
 def test_a_stage_needs_a_budget():
     """Neither steps nor seconds is an error that says what to give."""
     with pytest.raises(PdesolveError, match="give `steps` or `seconds`"):

@@ -18,7 +18,7 @@ from pdesolve.config import NetworkConfig, PointsConfig, Recipe, StageConfig
 from pdesolve.errors import PdesolveError
 from pdesolve.geometry import Box, SpaceTime
 from pdesolve.method import Monitor
-from pdesolve.pinn import PINN, build_objective
+from pdesolve.pinn import PINN, build_stages
 from pdesolve.problem import AbstractProblem, Reference, dirichlet, initial, observations, parameter, periodic
 from pdesolve.solution import Solution
 from problems import Heat1D, Poisson1D
@@ -226,7 +226,41 @@ def test_empty_and_misshapen_data_are_refused():
 def test_unknown_weight_is_refused():
     """A weight that names no term tells the terms there are."""
     with pytest.raises(PdesolveError, match=r"'inital_u'. Did you mean 'initial_u'"):
-        build_objective(Decay(), dataclasses.replace(SMALL, weights={"inital_u": 2.0}), Decay().domain())
+        build_stages(Decay(), dataclasses.replace(SMALL, weights={"inital_u": 2.0}))
+
+
+def test_a_restored_model_is_of_the_problem_that_made_it(tmp_path):
+    """A user's class under a registered name gets an interpolant back, not its weights in the registered problem."""
+
+    class Poisson(Decay):
+        """Decay under a name that is taken."""
+
+    solve(Poisson(), dataclasses.replace(SMALL, stages=(StageConfig(steps=1),)), name="poisson_1d", out=tmp_path)
+    assert Solution.load(tmp_path / "poisson_1d.h5").source == "interpolant"
+
+
+def test_data_outside_the_domain_are_named():
+    """Coordinates in the wrong order put points outside; the message says which."""
+
+    class Swapped(Decay):
+        """Observed at (t, x)."""
+
+        def conditions(self):
+            return (observations(np.array([[0.5, 0.5], [1.5, 0.5]]), {"u": np.ones(2)}),)
+
+    with pytest.raises(PdesolveError, match=r"point 1, .*lies outside the domain"):
+        build_stages(Swapped(), SMALL)
+
+
+def test_a_fresh_run_forgets_the_old_checkpoint(tmp_path):
+    """Without resume an earlier checkpoint is gone before the first step; with it, another problem's is refused."""
+    recipe = dataclasses.replace(SMALL, stages=(StageConfig(steps=10),))
+    PINN().run(Decay(), recipe, Monitor(checkpoint=tmp_path / "c"))
+    with pytest.raises(PdesolveError, match="another configuration"):
+        PINN().run(Decay(rate=2.0), recipe, Monitor(checkpoint=tmp_path / "c", resume=True))
+    seen = []
+    PINN().run(Decay(), recipe, Monitor([lambda report: seen.append((tmp_path / "c").exists())], tmp_path / "c"))
+    assert seen == [False]
 
 
 def test_masked_outside_the_domain(tmp_path):
