@@ -94,7 +94,7 @@ class KdV(AbstractProblem):
         """A small network, periodic in x; points follow the solitons."""
         return Recipe(
             network=NetworkConfig(options={"periodic": "x"}),
-            stages=(StageConfig("levenberg_marquardt", seconds=240.0),),
+            stages=(StageConfig("levenberg_marquardt", seconds=280.0),),
             grid={"x": 257, "t": 101},
         )
 
