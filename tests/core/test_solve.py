@@ -232,8 +232,17 @@ def test_unknown_weight_is_refused():
 def test_a_restored_model_is_of_the_problem_that_made_it(tmp_path):
     """A user's class under a registered name gets an interpolant back, not its weights in the registered problem."""
 
-    class Poisson(Decay):
-        """Decay under a name that is taken."""
+    class Poisson(AbstractProblem):
+        """A line under a name that is taken, with parameters and sizes that would fit."""
+
+        field_names: ClassVar[tuple[str, ...]] = ("u",)
+        half_waves: float = parameter(1.0, "number of half waves", above=0)
+
+        def domain(self):
+            return Box({"x": (0.0, 1.0)})
+
+        def equations(self, fields, at):
+            return {"line": partial(fields.u, "x", 2)}
 
     solve(Poisson(), dataclasses.replace(SMALL, stages=(StageConfig(steps=1),)), name="poisson_1d", out=tmp_path)
     assert Solution.load(tmp_path / "poisson_1d.h5").source == "interpolant"
