@@ -257,7 +257,7 @@ class GaussNewton(eqx.Module):
 
     def gram(self) -> Float[Array, "p p"]:
         """Return G."""
-        return sum(gram(rows) for rows in self.rows)  # type: ignore[return-value]
+        return gram(*self.rows)
 
 
 class Evaluation(eqx.Module):

@@ -90,7 +90,7 @@ class Advection(AbstractProblem):
         """A small network of the sine and cosine of x, hence periodic."""
         return Recipe(
             network=NetworkConfig(options={"periodic": "x"}),
-            stages=(StageConfig("levenberg_marquardt", seconds=120.0),),
+            stages=(StageConfig("levenberg_marquardt", seconds=60.0),),
             grid={"x": 129, "t": 129},
         )
 

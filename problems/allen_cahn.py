@@ -105,7 +105,7 @@ class AllenCahn(AbstractProblem):
         """A small network, periodic in x; points follow the layers."""
         return Recipe(
             network=NetworkConfig(options={"periodic": "x"}),
-            stages=(StageConfig("levenberg_marquardt", seconds=240.0),),
+            stages=(StageConfig("levenberg_marquardt", seconds=150.0),),
             grid={"x": 257, "t": 101},
         )
 

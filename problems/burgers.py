@@ -94,7 +94,7 @@ class Burgers(AbstractProblem):
 
     def recipe(self) -> Recipe:
         """A small network with conditions met exactly; points follow the front."""
-        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=70.0),), grid={"x": 257, "t": 101})
+        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=60.0),), grid={"x": 257, "t": 101})
 
 
 def cole_hopf(x: Float[np.ndarray, " n"], t: Float[np.ndarray, " n"], viscosity: float) -> Float[np.ndarray, " n"]:

@@ -87,7 +87,7 @@ class Heat1D(AbstractProblem):
 
     def recipe(self) -> Recipe:
         """A small network with conditions met exactly."""
-        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=30.0),), grid={"x": 129, "t": 101})
+        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=20.0),), grid={"x": 129, "t": 101})
 
 
 def _initial_value(x: Any) -> Any:

@@ -109,7 +109,7 @@ class Helmholtz2D(AbstractProblem):
 
     def recipe(self) -> Recipe:
         """A small network that vanishes on the boundary by construction."""
-        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=60.0),), grid={"x": 129, "y": 129})
+        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=45.0),), grid={"x": 129, "y": 129})
 
 
 def _resonant(wavenumber: float) -> bool:

@@ -91,10 +91,10 @@ class KdV(AbstractProblem):
         )
 
     def recipe(self) -> Recipe:
-        """A small network, periodic in x; points follow the solitons."""
+        """A small network of four layers, periodic in x; points follow the solitons."""
         return Recipe(
-            network=NetworkConfig(options={"periodic": "x"}),
-            stages=(StageConfig("levenberg_marquardt", seconds=280.0),),
+            network=NetworkConfig(width=20, depth=4, options={"periodic": "x", "harmonics": 2}),
+            stages=(StageConfig("levenberg_marquardt", seconds=200.0, options={"target_ratio": 0.01}),),
             grid={"x": 257, "t": 101},
         )
 

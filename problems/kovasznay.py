@@ -141,7 +141,7 @@ class Kovasznay(AbstractProblem):
         return Recipe(
             network=NetworkConfig(width=30, depth=4),
             points=PointsConfig(interior=1024, boundary=128),
-            stages=(StageConfig("levenberg_marquardt", seconds=60.0),),
+            stages=(StageConfig("levenberg_marquardt", seconds=50.0),),
             grid={"x": 101, "y": 101},
         )
 

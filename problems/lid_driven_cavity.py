@@ -134,7 +134,7 @@ class LidDrivenCavity(AbstractProblem):
         return Recipe(
             network=NetworkConfig(width=30, depth=4),
             points=PointsConfig(interior=2048),
-            stages=(StageConfig("levenberg_marquardt", seconds=120.0),),
+            stages=(StageConfig("levenberg_marquardt", seconds=100.0),),
             grid={"x": 101, "y": 101},
         )
 

@@ -82,7 +82,7 @@ class Poisson1D(AbstractProblem):
         """A small network with both ends met exactly."""
         return Recipe(
             points=PointsConfig(interior=512, boundary=1, adaptive="none"),
-            stages=(StageConfig("levenberg_marquardt", seconds=15.0),),
+            stages=(StageConfig("levenberg_marquardt", seconds=10.0),),
             grid={"x": 1001},
         )
 

@@ -87,7 +87,7 @@ class Poisson2D(AbstractProblem):
 
     def recipe(self) -> Recipe:
         """A small network that vanishes on the boundary by construction."""
-        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=30.0),), grid={"x": 129, "y": 129})
+        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=20.0),), grid={"x": 129, "y": 129})
 
 
 def _collocation(n: int) -> Callable[[np.ndarray], dict[str, np.ndarray]]:

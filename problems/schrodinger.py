@@ -106,7 +106,7 @@ class Schrodinger(AbstractProblem):
         """A small network, periodic in x; points follow the pulse."""
         return Recipe(
             network=NetworkConfig(options={"periodic": "x"}),
-            stages=(StageConfig("levenberg_marquardt", seconds=120.0),),
+            stages=(StageConfig("levenberg_marquardt", seconds=80.0),),
             grid={"x": 257, "t": 101},
         )
 

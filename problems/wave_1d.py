@@ -103,7 +103,7 @@ class Wave1D(AbstractProblem):
 
     def recipe(self) -> Recipe:
         """A small network with all conditions met exactly."""
-        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=90.0),), grid={"x": 257, "t": 101})
+        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=60.0),), grid={"x": 257, "t": 101})
 
 
 def _start(x: Any, xp: Any) -> Any:

@@ -50,6 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Words after `pdesolve`; by default those of the process.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    # OpenBLAS keeps its threads spinning for some 30 ms after each call, on the cores that XLA needs next: steps of
+    # Levenberg-Marquardt then take twice as long. Two to this power is the number of cycles to spin; it is read when
+    # NumPy is first imported.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
     try:
         code = _run(words)
         sys.stdout.flush()

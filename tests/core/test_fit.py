@@ -9,6 +9,7 @@ import pytest
 
 from pdesolve.errors import PdesolveError
 from pdesolve.fit import Stage, fit
+from pdesolve.linalg import gram
 from pdesolve.nets import MLP
 from pdesolve.objective import Objective, PointwiseBlock, Squares, Term
 from pdesolve.optim import LBFGS, FirstOrder, LevenbergMarquardt
@@ -199,3 +200,14 @@ def test_squares_equal_a_density_with_identity_curvature(key):
         gradient = jax.grad(lambda p, e=evaluation, u=unravel: e.loss(u(p))[0])(flat)
         np.testing.assert_allclose(gn.gradient, gradient, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(models[0].gram(), models[1].gram(), rtol=1e-10, atol=1e-12)
+
+
+def test_gram_sums_over_parts():
+    """G = sum of R^T R over terms of different lengths, in either precision."""
+    rng = np.random.default_rng(0)
+    for dtype, tolerance in ((np.float64, 1e-13), (np.float32, 1e-5)):
+        parts = [rng.standard_normal((n, 7)).astype(dtype) for n in (20, 1, 13)]
+        together = np.concatenate(parts)
+        result = jax.jit(gram)(*parts)
+        assert result.dtype == dtype
+        np.testing.assert_allclose(result, together.T @ together, rtol=tolerance, atol=tolerance)
