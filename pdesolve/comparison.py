@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from .errors import PdesolveError
 from .metrics import errors, trivial_errors
 from .problem import AbstractProblem, Points, Values, grid_points
 
@@ -28,6 +29,11 @@ class Comparison:
         self.points: Points = every[self.inside]
         self.reference = problem.reference()
         self.expected: Values | None = None if self.reference is None else self.reference.evaluate(self.points)
+        if self.expected is not None and not any(np.any(values) for values in self.expected.values()):
+            raise PdesolveError(
+                f"the reference of {type(problem).__name__} is zero everywhere, and a relative error has no meaning. "
+                "Leave `reference` out, or choose other data."
+            )
 
     def errors(self, values: Values) -> dict[str, float]:
         """Return `relative_l2` and `max_error`, pooled over fields and by field (`relative_l2/u`); {} if unverified."""
@@ -59,7 +65,10 @@ class Comparison:
         }
 
     def dataset(self, evaluate: Callable[[Points], Values]) -> xr.Dataset:
-        """Return the fields on the grid, NaN outside the domain, with `NAME_reference` beside where there is one."""
+        """Return the fields on the grid, with `NAME_reference` beside where there is one.
+
+        Where the domain does not fill the grid, fields are NaN outside, and `mask` is true inside.
+        """
         values = evaluate(self.points)
         fields = {name: values[name] for name in self.problem.field_names}
         if self.expected is not None:
@@ -71,11 +80,14 @@ class Comparison:
             name: (name, axis, {"units": units.get(key, "1")})
             for name, (key, axis) in zip(names, self.grid.items(), strict=True)
         }
-        arrays = {}
+        arrays, shape = {}, [len(axis) for axis in self.grid.values()]
         for name, flat in fields.items():
-            array = np.full(self.inside.shape, np.nan)
+            array = np.full(self.inside.shape, np.nan, dtype=flat.dtype)
             array[self.inside] = flat
             unit = units.get(name.removesuffix("_reference"), "1")
-            shaped = array.reshape([len(axis) for axis in self.grid.values()])
-            arrays[name] = xr.DataArray(shaped, dims=names, attrs={"units": unit}).transpose(*order)
+            arrays[name] = xr.DataArray(array.reshape(shape), dims=names, attrs={"units": unit}).transpose(*order)
+        if not self.inside.all():
+            inside = xr.DataArray(self.inside.reshape(shape), dims=names)
+            # The domain does not change in time.
+            arrays["mask"] = inside.isel(time=0, drop=True) if "time" in names else inside
         return xr.Dataset(arrays, coords=coords)

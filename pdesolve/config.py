@@ -4,14 +4,17 @@ Nothing here imports JAX, so that `--help` stays quick. A problem's own `recipe(
 file or a flag states what differs.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .errors import PdesolveError, UnknownNameError
 
-__all__ = ["DataConfig", "NetworkConfig", "PointsConfig", "Recipe", "StageConfig"]
+__all__ = ["DECAY_STEPS", "DataConfig", "NetworkConfig", "PointsConfig", "Recipe", "StageConfig", "planned"]
 
 PRECISIONS = ("float32", "float64")
+
+DECAY_STEPS = 10_000
+"""Steps over which a learning rate falls where no number of steps is planned."""
 
 
 def _at_least(config: Any, **limits: int) -> None:
@@ -55,9 +58,13 @@ class PointsConfig:
     """Steps between two adaptive refreshes; also the steps of one dispatch."""
     candidates: int = 4
     """Candidate points of a refresh, as a multiple of `interior`."""
+    chunk: int | None = None
+    """Points evaluated at a time, which bounds memory and costs a second evaluation; all at once if not given."""
 
     def __post_init__(self):
         _at_least(self, interior=1, boundary=1, refresh=1, candidates=1)
+        if self.chunk is not None:
+            _at_least(self, chunk=1)
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,8 @@ class Recipe:
 
     method: str = "pinn"
     """Registered method (`pdesolve list methods`)."""
+    method_options: dict[str, float | int | bool | str] = field(default_factory=dict)
+    """Keyword arguments of the method, e.g. `num_steps = 50` for flow matching."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     """The approximating model."""
     points: PointsConfig = field(default_factory=PointsConfig)
@@ -139,3 +148,14 @@ class Recipe:
                 raise PdesolveError(f"`window` of a stage must be from 0 to {self.windows - 1}, got {stage.window}.")
         if self.precision not in PRECISIONS:
             raise UnknownNameError("precision", self.precision, PRECISIONS)
+
+
+def planned(recipe: Recipe) -> Recipe:
+    """Return the recipe with the steps over which learning rates fall written out: more steps later change no rate."""
+    return replace(recipe, stages=tuple(map(_with_decay, recipe.stages)))
+
+
+def _with_decay(stage: StageConfig) -> StageConfig:
+    if "schedule" not in stage.options:
+        return stage
+    return replace(stage, options={"decay_steps": stage.steps or DECAY_STEPS, **stage.options})

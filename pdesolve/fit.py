@@ -20,6 +20,7 @@ from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from . import checkpoint as checkpoints
 from .errors import PdesolveError
+from .nets import Fixed
 from .objective import Context, Evaluation, Objective, Rows
 from .optim import AbstractOptimiser
 
@@ -65,11 +66,11 @@ class Stage(eqx.Module):
 
     def partition(self, trainables: PyTree) -> tuple[PyTree, PyTree]:
         """Split trainables into what this stage changes and what it does not."""
-        inexact = jax.tree.map(eqx.is_inexact_array, trainables)
+        inexact = jax.tree.map(_is_trained, trainables, is_leaf=_is_fixed)
         if self.trainable is None:
             return eqx.partition(trainables, inexact)
         spec = jax.tree.map(
-            lambda chosen, branch: jax.tree.map(lambda leaf: leaf and chosen, branch),
+            lambda chosen, branch: jax.tree.map(lambda trained: trained and chosen, branch),
             self.trainable(trainables),
             inexact,
         )
@@ -225,7 +226,8 @@ class _Run:
         key = jax.random.fold_in(jax.random.key(self.seed), self.ledger.stage)
         with _timed(self.ledger.seconds, "compile"):  # a chunk of no steps compiles, and does nothing else
             jax.block_until_ready(_chunk(stage, state, key, *self._window(stage, 0)))
-            jax.block_until_ready(_arrays(self._refresh(stage, state, key)))
+            refreshed = self._refresh(stage, state, key)
+            jax.block_until_ready(None if refreshed is None else _arrays(refreshed))
             errors = self._measure(state.trainables)
         started = time.perf_counter() - self.ledger.stage_seconds
         while True:
@@ -252,10 +254,13 @@ class _Run:
             self._tell(stage, metrics)
             if self.ledger.step % stage.chunk == 0:
                 with _timed(self.ledger.seconds, "train"):
-                    state = self._refresh(stage, state, key)
+                    refreshed = self._refresh(stage, state, key)
+                if refreshed is None:  # finite parameters, but so large that their residuals are not
+                    return state, "diverged"
+                state = refreshed
             if _reached(stage, errors):
                 return state, "target_reached"
-            if metrics.get("stalled", 0.0) and not any(block.sampler.adaptive for block in stage.objective.blocks):
+            if metrics.get("stalled", 0.0) and all(_constant(block.sampler) for block in stage.objective.blocks):
                 return state, "stalled"
             if self.checkpoint is not None and time.perf_counter() - self.saved_at > self.checkpoint_seconds:
                 self._save(state, "running")
@@ -299,16 +304,22 @@ class _Run:
         optimiser = stage.optimiser.init(evaluation, params)
         return dataclasses.replace(state, optimiser=jax.tree.map(jnp.asarray, optimiser), rows=rows)
 
-    def _refresh(self, stage, state, key) -> _State:
-        """Let samplers change generation, and tell rules and optimiser."""
+    def _refresh(self, stage, state, key) -> _State | None:
+        """Let samplers change generation, and tell rules and optimiser; None if a residual is not finite."""
         samplers = []
         for index, (block, sampler) in enumerate(zip(stage.objective.blocks, state.samplers, strict=True)):
             seed = _seed(self.seed, self.ledger.stage, index, self.ledger.step)
 
             def score(samples, index=index):
-                return np.asarray(_score(stage, state, index, samples, key))
+                sizes = np.asarray(_score(stage, state, index, samples, key))
+                if not np.isfinite(sizes).all():
+                    raise FloatingPointError("a residual is not finite")
+                return sizes
 
-            samplers.append(block.sampler.refresh(sampler, seed, score))
+            try:
+                samplers.append(block.sampler.refresh(sampler, seed, score))
+            except FloatingPointError:
+                return None
         if all(new is old for new, old in zip(samplers, state.samplers, strict=True)):
             return state
         return _renew(stage, dataclasses.replace(state, samplers=tuple(samplers)), state.samplers, key)
@@ -350,6 +361,19 @@ _REASONS = {
 
 def _reached(stage: Stage, errors: dict[str, float]) -> bool:
     return stage.target is not None and errors.get("relative_l2", math.inf) <= stage.target
+
+
+def _is_fixed(node: Any) -> bool:
+    return isinstance(node, Fixed)
+
+
+def _is_trained(node: Any) -> bool:
+    return eqx.is_inexact_array(node) and not _is_fixed(node)
+
+
+def _constant(sampler: Any) -> bool:
+    """Say whether a sampler gives the same samples for ever: only then does a stall last."""
+    return sampler.fixed_rows and not sampler.adaptive
 
 
 def _arrays(state: _State) -> PyTree:

@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,22 @@ import equinox as eqx
 import xarray as xr
 from jaxtyping import PyTree
 
-from .config import Recipe, StageConfig
+from . import registry
+from .config import PointsConfig, Recipe, StageConfig, planned
+from .errors import PdesolveError, UnknownNameError
 from .fit import FitResult, Report
 from .problem import Points, Values
 
-__all__ = ["AbstractMethod", "Monitor", "Outcome", "resolved"]
+__all__ = [
+    "AbstractMethod",
+    "Monitor",
+    "Outcome",
+    "build_method",
+    "identity",
+    "refuse_points",
+    "refuse_pointwise_settings",
+    "resolved",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,23 +82,59 @@ class AbstractMethod(eqx.Module):
         """Return a model as a function of points, or None if it has no such form."""
 
 
-def resolved(recipe: Recipe, steps: Sequence[int], *, windows: int = 1) -> Recipe:
-    """Return the recipe whose stages run exactly `steps`: limits in seconds or error are gone, and it replays the run.
+def build_method(recipe: Recipe) -> AbstractMethod:
+    """Return the method that the recipe names, with its options.
 
-    With several time windows every window gets stages of its own. Stages that were not reached run 0 steps.
+    Raises:
+        UnknownNameError: If there is no such method, or it has no such option.
+    """
+    constructor = registry.load("methods", recipe.method)
+    accepted = inspect.signature(constructor).parameters
+    for option in recipe.method_options:
+        if option not in accepted:
+            raise UnknownNameError(f"option of method {recipe.method!r}", option, accepted)
+    try:
+        return constructor(**recipe.method_options)
+    except TypeError as error:
+        raise PdesolveError(f"method {recipe.method!r} refuses its options {recipe.method_options}: {error}") from error
+
+
+def identity(problem: Any, recipe: Recipe) -> str:
+    """Return what a checkpoint must agree with: problem and recipe, all but the budgets."""
+    stages = planned(recipe).stages  # a schedule over other steps is another configuration
+    options = [(stage.optimiser, sorted(stage.options.items()), stage.window) for stage in stages]
+    return repr((type(problem).__qualname__, problem, dataclasses.replace(recipe, stages=(StageConfig(),)), options))
+
+
+def refuse_pointwise_settings(recipe: Recipe) -> None:
+    """Raise a `PdesolveError` if the recipe asks for what only physics-informed networks have."""
+    if recipe.windows != 1:
+        raise PdesolveError(f"method {recipe.method!r} has no time windows: `windows` must be 1, got {recipe.windows}.")
+    if not recipe.exact:
+        raise PdesolveError(f"method {recipe.method!r} has no conditions that could be loss terms: leave out `--soft`.")
+
+
+def refuse_points(recipe: Recipe) -> None:
+    """Raise a `PdesolveError` if the recipe asks for points, which a method that learns from data does not have."""
+    if recipe.points != PointsConfig() or recipe.grid:
+        raise PdesolveError(
+            f"method {recipe.method!r} learns from data on their own grid: leave out `points` and `grid`, and set "
+            "`data.resolution`."
+        )
+
+
+def resolved(recipe: Recipe, steps: Sequence[int], *, windows: int = 1) -> Recipe:
+    """Return the recipe whose stages run exactly `steps`: limits in seconds are gone, and it replays the run.
+
+    A target stays: it is met at the same step, or missed again. With several time windows every window gets stages of
+    its own. Stages that were not reached run 0 steps.
     """
     asked = [
         dataclasses.replace(stage, window=window if windows > 1 else stage.window)
         for window in range(windows)
-        for stage in recipe.stages
+        for stage in planned(recipe).stages
         if stage.window in (None, window)
     ]
     counts = [*steps, *[0] * (len(asked) - len(steps))]
-    return dataclasses.replace(recipe, stages=tuple(map(_with_steps, asked, counts)))
-
-
-def _with_steps(stage: StageConfig, steps: int) -> StageConfig:
-    options = dict(stage.options)
-    if "schedule" in options:  # a schedule falls over the planned steps, which are no longer told by `steps`
-        options.setdefault("decay_steps", stage.steps or 10_000)
-    return dataclasses.replace(stage, steps=steps, seconds=None, target=None, options=options)
+    stages = tuple(dataclasses.replace(s, steps=n, seconds=None) for s, n in zip(asked, counts, strict=True))
+    return dataclasses.replace(recipe, stages=stages)

@@ -59,6 +59,11 @@ class AbstractOuter(eqx.Module):
     def density(self, z: Float[Array, "..."]) -> Float[Array, ""]:
         r"""$\ell(z_i)$ of one sample."""
 
+    @property
+    @abc.abstractmethod
+    def has_curvature(self) -> bool:
+        """Whether `curvature_root` is known, as Gauss-Newton methods need."""
+
     @abc.abstractmethod
     def curvature_root(self, z: Float[Array, " c"]) -> Float[Array, "k c"] | None:
         r"""$S$ with $S^\top S = H \succeq 0$ the curvature of $\ell$ at one flattened sample; None for the identity.
@@ -75,6 +80,11 @@ class Squares(AbstractOuter):
         """Half the sum of squares."""
         return 0.5 * jnp.sum(jnp.square(z))
 
+    @property
+    def has_curvature(self):
+        """Yes."""
+        return True
+
     def curvature_root(self, z):
         """The identity."""
         return None
@@ -89,6 +99,11 @@ class Density(AbstractOuter):
     def density(self, z):
         """`function(z)`."""
         return self.function(z)
+
+    @property
+    def has_curvature(self):
+        """Whether `root` was given."""
+        return self.root is not None
 
     def curvature_root(self, z):
         """`root(z)`, if there is one."""
@@ -176,7 +191,8 @@ class PointwiseBlock(AbstractBlock):
         keys = jax.random.split(key, jax.tree.leaves(samples)[0].shape[0])
         if self.chunk is None:
             return jax.vmap(function)(samples, keys)
-        return jax.lax.map(lambda pair: function(*pair), (samples, keys), batch_size=self.chunk)
+        # Without the checkpoint a gradient would keep the intermediate values of all chunks.
+        return jax.lax.map(jax.checkpoint(lambda pair: function(*pair)), (samples, keys), batch_size=self.chunk)
 
 
 class BatchBlock(AbstractBlock):

@@ -18,7 +18,7 @@ from .data import ChannelNormaliser
 from .errors import PdesolveError, UnknownNameError
 from .family import AbstractFamily, FamilyData
 from .fit import Stage, fit
-from .method import AbstractMethod, Outcome, resolved
+from .method import AbstractMethod, Outcome, identity, refuse_points, refuse_pointwise_settings, resolved
 from .objective import Density, Objective, PointwiseBlock, Term
 from .optim import build_optimiser
 from .samplers import DataBatches
@@ -96,6 +96,8 @@ class OperatorLearning(AbstractMethod):
             raise PdesolveError(
                 f"operator learning needs a family of problems with input functions; {type(problem).__name__} is none."
             )
+        refuse_pointwise_settings(recipe)
+        refuse_points(recipe)
         train, validation, test = _draw(problem, recipe)
         model = LearnedOperator(
             build_operator(problem, recipe),
@@ -114,6 +116,7 @@ class OperatorLearning(AbstractMethod):
             callbacks=monitor.callbacks,
             checkpoint=monitor.checkpoint,
             resume=monitor.resume,
+            identity=identity(problem, recipe),
         )
         answers = predict(result.trainables, test.inputs)
         return Outcome(
@@ -180,11 +183,11 @@ def _without_normalisers(model: LearnedOperator) -> PyTree:
 
 
 def predict(model: LearnedOperator, inputs: Float[np.ndarray, "sample in *grid"]) -> np.ndarray:
-    """Return the outputs of samples `(sample, out, *grid)`, in float64."""
+    """Return the outputs of samples `(sample, out, *grid)`."""
     size = min(_BATCH, len(inputs))
     padded = np.concatenate([inputs, np.repeat(inputs[-1:], -len(inputs) % size, axis=0)])
     batches = padded.reshape(-1, size, *inputs.shape[1:])
-    outputs = [np.asarray(_apply(model, jnp.asarray(batch, dtype=float)), np.float64) for batch in batches]
+    outputs = [np.asarray(_apply(model, jnp.asarray(batch, dtype=float))) for batch in batches]
     return np.concatenate(outputs)[: len(inputs)]
 
 

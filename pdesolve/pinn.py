@@ -16,11 +16,11 @@ from jaxtyping import Array, Float, PyTree
 from . import registry
 from .calculus import field_at, pointwise
 from .comparison import Comparison
-from .config import NetworkConfig, PointsConfig, Recipe, StageConfig
+from .config import DataConfig, NetworkConfig, PointsConfig, Recipe, StageConfig
 from .errors import PdesolveError, UnknownNameError
 from .fit import FitResult, Stage, fit
 from .geometry import AbstractDomain, SpaceTime
-from .method import AbstractMethod, Monitor, Outcome, resolved
+from .method import AbstractMethod, Monitor, Outcome, identity, resolved
 from .nets import AbstractNetwork, PeriodicEmbedding, ScaledNetwork
 from .objective import Objective, PointwiseBlock, Term
 from .optim import build_optimiser
@@ -92,11 +92,14 @@ class _Condition(eqx.Module):
         function = Fields(ansatz.networks[self.window], problem, self.exact)
         coordinates, names = problem.domain().coordinates, problem.field_names
         point, extra = sample["point"], {k: v for k, v in sample.items() if k not in ("point", "far")}
+        condition = self.condition
+        if ansatz.unknowns:  # the residual of the problem with the coefficients as they are now
+            condition = next(each for each in problem.conditions() if each.name == condition.name)
 
         def residual(fields, at):
             at = _At({name: getattr(at, name) for name in coordinates} | extra)
             far = [field_at(function, sample["far"], coordinates, names)] if "far" in sample else []
-            return self.condition.residual(fields, at, *far)
+            return condition.residual(fields, at, *far)
 
         values = pointwise(residual, function, coordinates, names)(point)
         return {term_name(self.condition, label): value for label, value in values.items()}
@@ -145,6 +148,8 @@ def build_network(problem: AbstractProblem, config: NetworkConfig, domain: Abstr
     """
     options, axes = dict(config.options), periodic_axes(config)
     options.pop("periodic", None)
+    if "harmonics" in options and not axes:
+        raise PdesolveError("the network option `harmonics` belongs to `periodic`, which names the coordinates.")
     harmonics = int(options.pop("harmonics", 1))
     constructor = registry.load("networks", config.name)
     fixed = {"in_size", "out_size", "key", "width", "depth", "activation"}
@@ -229,20 +234,34 @@ def build_objective(problem: AbstractProblem, recipe: Recipe, domain: AbstractDo
     equations = _Equations(problem, exact, window)
     parts: list[tuple[Callable, AbstractSampler]] = [(equations, build_sampler(domain, points, int(next(seeds))))]
     for condition in problem.conditions():
-        met_by_network = condition.periodic_axis in periodic_axes(recipe.network)
         elsewhere = (condition.part == "initial" and window > 0) or (
             condition.part == "final" and window < recipe.windows - 1
         )
-        if condition.name in met or met_by_network or elsewhere:
+        if condition.name in met or elsewhere:
             continue
         samples = _condition_samples(condition, domain, points, int(next(seeds)))
-        if samples is not None:
-            parts.append((_Condition(problem, condition, exact, window), _fixed(samples)))
+        if samples is None:
+            continue
+        part = _Condition(problem, condition, exact, window), _fixed(samples)
+        if condition.periodic_axis not in periodic_axes(recipe.network) or not _vanishes(problem, recipe, *part):
+            parts.append(part)
     if window > 0:
         orders = _initial_orders(problem)
         place, _ = domain.sample_boundary("initial", points.boundary, points.sampler, int(next(seeds)))
         parts.append((_Continuity(problem, orders, exact, window), FixedSamples(jnp.asarray(place))))
     return _objective(problem, recipe, parts)
+
+
+def _vanishes(problem: AbstractProblem, recipe: Recipe, residual: Callable, sampler: FixedSamples) -> bool:
+    """Say whether the untrained ansatz meets a condition to round-off: then it does so by its construction.
+
+    A network that is periodic is not enough: the problem's transform may undo it, and the condition may ask for more.
+    """
+    ansatz = initial_ansatz(problem, recipe)
+    few = jax.tree.map(lambda leaf: leaf[:16], sampler.samples)
+    values = eqx.filter_jit(jax.vmap(lambda sample: residual(ansatz, sample, jax.random.key(0), None)))(few)
+    largest = max(float(jnp.abs(value).max()) for value in values.values())
+    return largest < float(jnp.finfo(float).eps) ** (1 / 3)
 
 
 def _fixed(samples: dict[str, Any]) -> FixedSamples:
@@ -267,7 +286,7 @@ def _objective(problem: AbstractProblem, recipe: Recipe, parts: list[tuple[Calla
             if shape.shape != ():
                 raise PdesolveError(f"residual {name!r} must be a scalar at a point; got shape {shape.shape}.")
         terms = tuple(Term(name, weight=float(recipe.weights.get(name, 1.0))) for name in shapes)
-        blocks.append(PointwiseBlock(residual, sampler, terms))
+        blocks.append(PointwiseBlock(residual, sampler, terms, recipe.points.chunk))
     return Objective(tuple(blocks))
 
 
@@ -300,6 +319,8 @@ class PINN(AbstractMethod):
         """Train, compare with the reference, or with a second seed where there is none."""
         if not isinstance(problem, AbstractProblem):
             raise PdesolveError(f"method 'pinn' solves single problems; {type(problem).__name__} is a family.")
+        if recipe.data != DataConfig():
+            raise PdesolveError("method 'pinn' generates no data: leave out the table `data`.")
         comparison = Comparison(problem, evaluation_grid(problem, recipe))
         if comparison.expected is None and any(stage.target is not None for stage in recipe.stages):
             raise PdesolveError("`target` is an error against a reference, and this problem has none.")
@@ -308,7 +329,13 @@ class PINN(AbstractMethod):
         values = evaluate(comparison.points)
         verdict = comparison.verdict(values)
         if comparison.expected is None and result.status not in ("diverged", "interrupted"):
-            verdict |= self._doubts(problem, recipe, resolved_recipe, comparison, result, values)
+            verdict |= self._residuals(problem, recipe, result)
+            second, difference = self._second_seed(problem, resolved_recipe, comparison, values)
+            verdict["seed_difference"] = difference
+            if second.status == "interrupted":
+                result = dataclasses.replace(result, status=second.status, reason=second.reason)
+            elif second.status == "diverged":
+                verdict["doubt"] = f"a second seed diverged: {second.reason}"
         if problem.unknowns():
             verdict["identified"] = {name: float(value) for name, value in result.trainables.unknowns.items()}
         return Outcome(
@@ -333,7 +360,7 @@ class PINN(AbstractMethod):
         def evaluate(points: Points) -> Values:
             points = np.asarray(points, dtype=float)
             window = np.searchsorted(edges, points[:, -1], side="right") if len(edges) else np.zeros(len(points), int)
-            values = np.empty((len(points), len(problem.field_names)))
+            values = np.empty((len(points), len(problem.field_names)), jnp.zeros(0).dtype)
             for index in np.unique(window):
                 chosen = window == index
                 values[chosen] = np.asarray(_evaluate(model, problem, recipe.exact, int(index), points[chosen]))
@@ -359,25 +386,35 @@ class PINN(AbstractMethod):
             callbacks=monitor.callbacks,
             checkpoint=monitor.checkpoint,
             resume=monitor.resume,
-            identity=_identity(problem, recipe),
+            identity=identity(problem, recipe),
         )
         return result, resolved(recipe, result.steps, windows=recipe.windows)
 
-    def _doubts(self, problem, recipe, resolved_recipe, comparison, result, values) -> dict[str, Any]:
-        """Measure what can be measured without a reference: residuals at new points, and another seed's answer."""
-        other_recipe = dataclasses.replace(resolved_recipe, seed=recipe.seed + 1)
-        other, _ = self._train(problem, other_recipe, comparison, Monitor())
+    def _second_seed(self, problem, recipe, comparison, values) -> tuple[FitResult, float | None]:
+        """Train once more with another seed; return the fit, and the relative difference of the two answers."""
+        other, _ = self._train(problem, dataclasses.replace(recipe, seed=recipe.seed + 1), comparison, Monitor())
         if other.status in ("diverged", "interrupted"):
-            return {"residuals": {}, "seed_difference": None}
+            return other, None
         second = self.evaluator(problem, recipe, other.trainables)(comparison.points)
-        difference = sum(np.sum((values[n] - second[n]) ** 2) for n in problem.field_names)
-        norm = sum(np.sum(values[n] ** 2) for n in problem.field_names)
-        fresh = dataclasses.replace(recipe, seed=recipe.seed + 1)
+        first, second = ({n: _centred(problem, n, v) for n, v in answer.items()} for answer in (values, second))
+        difference = sum(np.sum((first[n] - second[n]) ** 2) for n in problem.field_names)
+        norm = sum(np.sum(first[n] ** 2) for n in problem.field_names)
+        return other, float(np.sqrt(difference / max(norm, 1e-300)))
+
+    def _residuals(self, problem, recipe, result) -> dict[str, Any]:
+        """Return the residuals at points which training has not seen: uniform ones, as a lattice has no others."""
+        points = dataclasses.replace(recipe.points, sampler="uniform")
+        fresh = dataclasses.replace(recipe, seed=recipe.seed + 1, points=points)
         residuals: dict[str, float] = {}
         for window, domain in enumerate(windows_of(problem.domain(), recipe.windows)):
             here = independent_residuals(build_objective(problem, fresh, domain, window), result.trainables)
             residuals |= {name: max(value, residuals.get(name, 0.0)) for name, value in here.items()}
-        return {"residuals": residuals, "seed_difference": float(np.sqrt(difference / max(norm, 1e-300)))}
+        return {"residuals": residuals}
+
+
+def _centred(problem: AbstractProblem, name: str, values: np.ndarray) -> np.ndarray:
+    """Return a field without its mean where it is determined up to a constant only."""
+    return values - values.mean() if name in problem.up_to_constant() else values
 
 
 def build_stages(problem: AbstractProblem, recipe: Recipe) -> list[Stage]:
@@ -403,6 +440,9 @@ def build_stages(problem: AbstractProblem, recipe: Recipe) -> list[Stage]:
 
 
 def _check_conditions(problem: AbstractProblem, recipe: Recipe) -> None:
+    names = [condition.name for condition in problem.conditions()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise PdesolveError(f"several conditions are named {', '.join(map(repr, twice))}. Tell them apart by `name=`.")
     conditions = {condition.name: condition for condition in problem.conditions()}
     for name in problem.exact_conditions():
         if name not in conditions:
@@ -466,12 +506,6 @@ def check_finite(objective: Objective, ansatz: Ansatz) -> None:
                     f"({', '.join(f'{x:.6g}' for x in point)}), with the untrained network. Look for a division by "
                     "zero, or a square root or logarithm of a negative number."
                 )
-
-
-def _identity(problem: AbstractProblem, recipe: Recipe) -> str:
-    """Return what a checkpoint must agree with: all but the budgets."""
-    options = [(stage.optimiser, sorted(stage.options.items()), stage.window) for stage in recipe.stages]
-    return repr((type(problem).__qualname__, problem, dataclasses.replace(recipe, stages=(StageConfig(),)), options))
 
 
 def independent_residuals(objective: Objective, ansatz: Ansatz) -> dict[str, float]:

@@ -11,7 +11,7 @@ from scipy.stats import qmc
 
 from .errors import PdesolveError, UnknownNameError
 
-__all__ = ["SAMPLERS", "rad", "rar_d", "unit_points"]
+__all__ = ["SAMPLERS", "rad", "unit_points"]
 
 
 def unit_points(
@@ -83,39 +83,6 @@ def rad(
     with np.errstate(divide="ignore"):
         ranks = np.log(density) + np.random.default_rng(seed).gumbel(size=len(density))
     return np.argsort(-ranks, kind="stable")[:num_points]
-
-
-def rar_d(
-    points: Float[np.ndarray, "n d"],
-    candidates: Float[np.ndarray, "m d"],
-    scores: Float[np.ndarray, " m"],
-    num_points: int,
-    seed: int,
-    exponent: float = 2.0,
-    offset: float = 0.0,
-) -> Float[np.ndarray, "n+num_points d"]:
-    """Add collocation points where the residual is large: residual-based adaptive refinement (RAR-D).
-
-    Args:
-        points: The points in use; they are kept, in the same order.
-        candidates: Candidate points, usually uniform in the domain.
-        scores: Residual at each candidate; the sign is ignored.
-        num_points: Number of points to add.
-        seed: Seed of the choice.
-        exponent: k of `rad`.
-        offset: c of `rad`.
-
-    Returns:
-        `points` followed by the chosen candidates.
-
-    Raises:
-        PdesolveError: As `rad` does.
-
-    References:
-        Wu et al. (2023), see `rad`; their RAR-D and its defaults k = 2, c = 0.
-    """
-    chosen = rad(candidates, scores, num_points, seed, exponent, offset)
-    return np.concatenate([np.asarray(points), np.asarray(candidates)[chosen]])
 
 
 def _uniform(num_points: int, dimension: int, rng: np.random.Generator) -> np.ndarray:

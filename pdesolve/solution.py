@@ -16,6 +16,7 @@ from scipy.interpolate import RegularGridInterpolator
 from . import io, registry, toml
 from .config import Recipe
 from .errors import PdesolveError
+from .method import build_method
 from .problem import Points, Values, with_parameters
 
 __all__ = ["Solution"]
@@ -68,7 +69,7 @@ class Solution:
         return self.dataset
 
     def save(self, path: str | Path) -> Path:
-        """Write one HDF5 file and its XDMF companion, atomically; return the path.
+        """Write one HDF5 file and, up to three axes of space, its XDMF companion, atomically; return the path.
 
         Raises:
             PdesolveError: If the file cannot be written.
@@ -96,7 +97,8 @@ class Solution:
             model=leaves,
             model_header=header if leaves is not None else None,
         )
-        io.write_xdmf(path)
+        if len(set(self.dataset.dims) - {"sample", "time"}) <= 3:  # ParaView shows no more
+            io.write_xdmf(path)
         return path
 
     def plot(self, path: str | Path) -> Path:
@@ -154,14 +156,15 @@ def _restore(path: Path) -> tuple[Callable[[Points], Values] | None, str, PyTree
     """Rebuild the stored model from registered names, or return None if it is not stored or not known here."""
     try:
         leaves, header = io.read_model(path)
-        # A class of another kind under a registered name would give the weights another meaning.
-        if registry.target("problems", header["problem"]) != header["class"]:
+        # By its class, not its name: another class under that name would give the weights another meaning.
+        name = next((n for n in registry.names("problems") if registry.target("problems", n) == header["class"]), None)
+        if name is None:
             return None
-        problem = with_parameters(registry.load("problems", header["problem"]), header["parameters"])
-        method = registry.load("methods", header["method"])()
+        problem = with_parameters(registry.load("problems", name), header["parameters"])
+        recipe = toml.merge(Recipe(), tomllib.loads(header["config"]), str(path))
+        method = build_method(recipe)
     except PdesolveError:
         return None
-    recipe = toml.merge(Recipe(), tomllib.loads(header["config"]), str(path))
     skeleton = method.skeleton(problem, recipe)
     try:
         arrays = eqx.tree_deserialise_leaves(bytes_io.BytesIO(leaves), eqx.filter(skeleton, eqx.is_array))
@@ -189,6 +192,6 @@ def _interpolant(dataset: xr.Dataset) -> Callable[[Points], Values] | None:
     tables = {
         str(name): RegularGridInterpolator(axes, np.asarray(field.transpose(*order)))
         for name, field in dataset.items()
-        if set(field.dims) == set(order)
+        if set(field.dims) == set(order) and field.dtype.kind == "f"
     }
     return lambda points: {name: table(points) for name, table in tables.items()}

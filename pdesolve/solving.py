@@ -16,7 +16,7 @@ from .config import Recipe
 from .errors import PdesolveError
 from .fit import Report
 from .io import atomic
-from .method import AbstractMethod, Monitor, Outcome
+from .method import Monitor, Outcome, build_method
 from .problem import parameters_of
 from .provenance import provenance
 from .report import Meter
@@ -63,12 +63,12 @@ def solve(
         raise PdesolveError("`resume` and `tensorboard` need a run directory: give `out`.")
     name = name or _registered_name(problem)
     directory = None if out is None else _directory(Path(out))
-    method: AbstractMethod = registry.load("methods", recipe.method)()
+    method = build_method(recipe)
     parameters = {key: float(getattr(problem, key)) for key in parameters_of(problem)}
     with contextlib.ExitStack() as stack:
         callbacks: list[Callable[[Report], None]] = [stack.enter_context(Meter(name, quiet=quiet))]
         if directory is not None:
-            callbacks.append(_Log(directory / "log.jsonl", resume))
+            callbacks.append(_Log(directory, name, resume))
         if tensorboard and directory is not None:
             callbacks.append(stack.enter_context(_TensorBoard(directory / "tensorboard")))
         checkpoint = None if directory is None else directory / "checkpoint"
@@ -140,19 +140,25 @@ def _status(recipe: Recipe, outcome: Outcome) -> tuple[str, str]:
     if verdict.get("failed"):
         return "failed", verdict["failed"]
     reason = "" if fit is None else fit.reason
-    error, trivial = verdict.get("relative_l2"), verdict.get("trivial_error") or {}
+    error = verdict.get("relative_l2")
+    # A constant solution is no mean feat to miss: its own mean is no predictor that takes no work.
+    exact = verdict.get("reference_error") or 0.0
+    trivial = [value for value in (verdict.get("trivial_error") or {}).values() if value > max(exact, 1e-14)]
     if error is not None and not math.isfinite(error):
         return "diverged", "the solution is not finite"
-    if error is not None and trivial and error >= min(trivial.values()):
+    if error is not None and trivial and error >= min(trivial):
         return (
             "failed",
             f"the error {error:.1e} is no better than that of a constant; train longer or change the method",
         )
     targets = [stage.target for stage in recipe.stages if stage.target is not None]
-    if targets and error is not None and error > min(targets):
+    # An operator stops by validation samples: their target is met, whatever the test samples say.
+    reached = fit is not None and fit.status == "target_reached"
+    if targets and not reached and error is not None and error > min(targets):
         return "target_missed", f"the error {error:.1e} is above the target {min(targets):.1e}: {reason}"
     if not outcome.verified:
-        return "unverified", "there is no reference to compare with; see residuals and the difference of two seeds"
+        doubt = verdict.get("doubt", "see residuals and the difference of two seeds")
+        return "unverified", f"there is no reference to compare with; {doubt}"
     return "solved", reason
 
 
@@ -198,9 +204,9 @@ def _write(solution: Solution, outcome: Outcome, directory: Path) -> None:
     unfit = {"diverged": (".h5", ".xdmf", ".png"), "failed": (".png",)}.get(solution.status, ())
     for suffix in unfit:  # an earlier run's would be taken for this one's
         (directory / f"{solution.name}{suffix}").unlink(missing_ok=True)
+    _text(directory / "summary.json", json.dumps(_jsonable(solution.summary), indent=2) + "\n")
     if not unfit:
         solution.plot(directory / f"{solution.name}.png")
-    _text(directory / "summary.json", json.dumps(_jsonable(solution.summary), indent=2) + "\n")
 
 
 def _text(path: Path, text: str) -> None:
@@ -236,19 +242,23 @@ def _registered_name(problem: Any) -> str:
 
 
 class _Log:
-    """One JSON line for every chunk; a resumed run drops lines of steps that it takes again."""
+    """One JSON line for every chunk; a resumed run drops lines of steps that it takes again.
 
-    def __init__(self, path: Path, resume: bool):
-        self.path = path
-        if not resume:
-            path.unlink(missing_ok=True)
-        self.resumed = resume and path.exists()
+    With its first line a fresh run removes what an earlier one left: not sooner, as it may yet be refused.
+    """
+
+    def __init__(self, directory: Path, name: str, resume: bool):
+        self.path, self.resume, self.first = directory / "log.jsonl", resume, True
+        files = ("summary.json", "run.toml", f"{name}.h5", f"{name}.xdmf", f"{name}.png")
+        self.earlier = [directory / file for file in files]
 
     def __call__(self, report: Report) -> None:
-        if self.resumed:
-            self.resumed = False
-            kept = [line for line in self.path.read_text(encoding="utf-8").splitlines() if _before(line, report)]
-            _text(self.path, "".join(line + "\n" for line in kept))
+        if self.first:
+            self.first = False
+            lines = self.path.read_text(encoding="utf-8").splitlines() if self.resume and self.path.exists() else []
+            _text(self.path, "".join(line + "\n" for line in lines if _before(line, report)))
+            for file in [] if self.resume else self.earlier:
+                file.unlink(missing_ok=True)
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(_jsonable(dataclasses.asdict(report))) + "\n")
 

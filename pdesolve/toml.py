@@ -15,7 +15,8 @@
     options = { learning_rate = 1e-3 }
 
 A file states what differs. The tables `network`, `points` and `data` are merged key by key; `stages`, `weights`,
-`grid` and `options` replace what was there, so that a file which states everything means the same on any recipe.
+`grid`, `options` and `method_options` replace what was there, so that a file which states everything means the same on
+any recipe.
 """
 
 import dataclasses
@@ -80,7 +81,7 @@ def parameters(data: Mapping[str, Any], known: Collection[str], source: str) -> 
 def merge(recipe: Recipe, data: Mapping[str, Any], source: str) -> Recipe:
     """Return the recipe with what `data` states; `problem` and `parameters` are left to the caller.
 
-    Naming another network drops the options of the former one.
+    Naming another network or method drops the options of the former one.
 
     Args:
         recipe: What holds where the file is silent.
@@ -105,6 +106,8 @@ def _merge_table(base: Any, data: Mapping[str, Any], source: str, prefix: str) -
         changes[key] = _convert(value, hints[key], getattr(base, key), source, prefix + key)
     if isinstance(base, NetworkConfig) and changes.get("name", base.name) != base.name:
         changes.setdefault("options", {})
+    if isinstance(base, Recipe) and changes.get("method", base.method) != base.method:
+        changes.setdefault("method_options", {})
     try:
         return dataclasses.replace(base, **changes)
     except PdesolveError as error:

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from pdesolve.errors import PdesolveError, UnknownNameError
-from pdesolve.points import SAMPLERS, rad, rar_d, unit_points
+from pdesolve.points import SAMPLERS, rad, unit_points
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -90,15 +90,6 @@ def test_rad_survives_extreme_scores():
     scores = np.array([1e300, 1e-300, 1e300, 0.0])
     assert set(rad(np.zeros((4, 1)), scores, 2, seed=0, exponent=2.0, offset=0.0).tolist()) == {0, 2}
     assert len(rad(np.zeros((4, 1)), np.zeros(4), 3, seed=0, exponent=2.0, offset=0.0)) == 3
-
-
-def test_rar_d_adds_where_the_score_is_large():
-    """The old points come first and unchanged; with c = 0 only candidates with a residual are added."""
-    points, candidates = unit_points(10, 2), unit_points(200, 2, seed=1)
-    grown = rar_d(points, candidates, np.where(candidates[:, 0] > 0.9, 1.0, 0.0), 12, seed=0)
-    assert grown.shape == (22, 2)
-    np.testing.assert_array_equal(grown[:10], points)
-    assert np.all(grown[10:, 0] > 0.9)
 
 
 def test_errors():

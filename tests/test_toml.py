@@ -36,6 +36,7 @@ recipes = st.builds(
         max_size=3,
     ).map(tuple),
     exact=st.booleans(),
+    method_options=options,
     weights=st.dictionaries(texts, floats, max_size=3),
     windows=counts,
     precision=st.sampled_from(["float64", "float32"]),
@@ -96,7 +97,7 @@ def test_another_network_drops_options_of_the_former():
         (
             "[points]\ninteror = 3",
             "unknown key 'points.interor'. Did you mean 'interior'? "
-            "Known: adaptive, boundary, candidates, interior, refresh, sampler.",
+            "Known: adaptive, boundary, candidates, chunk, interior, refresh, sampler.",
         ),
         ("sed = 3", "unknown key 'sed'. Did you mean 'seed'? Known: data, exact, grid, method, "),
         ("[[stages]]\nstep = 3", "unknown key 'stages[0].step'. Did you mean 'steps'? Known: "),

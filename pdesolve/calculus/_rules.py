@@ -193,14 +193,15 @@ def _bilinear(algebra: Algebra, eqn: JaxprEqn, inputs: Sequence[Any]) -> list:
 
 def _dot_general(algebra: Algebra, eqn: JaxprEqn, inputs: Sequence[Any]) -> list:
     matrix, vector = inputs
-    if isinstance(matrix, Jet) or jnp.ndim(matrix) != 2 or vector.primal.ndim != 1:
+    (contracted, _), (batch, _) = eqn.params["dimension_numbers"]
+    dense = len(contracted) == 1 and not batch
+    if isinstance(matrix, Jet) or jnp.ndim(matrix) != 2 or vector.primal.ndim != 1 or not dense:
         return _bilinear(algebra, eqn, inputs)
     # A dense layer W x, with x first: under vmap the points are the rows of a product of row-major matrices, twice as
     # fast on a CPU as W x. One product of all coefficients, stacked, was two to four times slower there than one each.
-    ((contracted,), _), _ = eqn.params["dimension_numbers"]
     product = functools.partial(
         lax.dot_general,
-        dimension_numbers=(((0,), (contracted,)), ((), ())),
+        dimension_numbers=(((0,), contracted), ((), ())),
         precision=eqn.params["precision"],
         preferred_element_type=eqn.params["preferred_element_type"],
     )

@@ -1,13 +1,14 @@
 """`pdesolve solve`: problem recipe, then configuration file, then options; then the engine."""
 
 import argparse
+import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import registry, toml
-from ..config import Recipe
+from ..config import Recipe, planned
 from ..errors import PdesolveError
 from ._console import show
 from ._exit import EXIT_CODES, OK, exit_code
@@ -93,31 +94,57 @@ def _solve_problem(
 
 
 def _run(name: str, problem: Any, recipe: Recipe, out: Path, arguments: argparse.Namespace) -> int:
-    from ..io import atomic
     from ..problem import parameters_of
 
     set_precision(recipe.precision)
     from ..solving import solve as engine
 
     out.mkdir(parents=True, exist_ok=True)
-    with atomic(out / ASKED) as temporary:
-        values = {parameter: getattr(problem, parameter) for parameter in parameters_of(problem)}
-        temporary.write_text(toml.dumps(name, values, recipe), encoding="utf-8")
-    solution = engine(
-        problem,
-        recipe,
-        name=name,
-        out=out,
-        resume=arguments.resume,
-        tensorboard=arguments.tensorboard,
-        quiet=arguments.quiet,
-    )
+    values = {parameter: getattr(problem, parameter) for parameter in parameters_of(problem)}
+    recipe = planned(recipe)
+    with _asking(out / ASKED, toml.dumps(name, values, recipe), out / "checkpoint"):
+        solution = engine(
+            problem,
+            recipe,
+            name=name,
+            out=out,
+            resume=arguments.resume,
+            tensorboard=arguments.tensorboard,
+            quiet=arguments.quiet,
+        )
     code = exit_code(solution.status)
     if not arguments.quiet:
         show(solution.table(), f"files in {out}")
     elif code != OK:
         print(f"{name}: {solution.status}; see {out / 'summary.json'}", file=sys.stderr)
     return code
+
+
+@contextlib.contextmanager
+def _asking(path: Path, text: str, checkpoint: Path) -> Iterator[None]:
+    """Write what is asked for; if the run ends by an error before it touches the checkpoint, take it back."""
+    from ..io import atomic
+
+    former = path.read_text(encoding="utf-8") if path.is_file() else None
+    before = _identity(checkpoint)
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    try:
+        yield
+    except BaseException:
+        if former is not None and before is not None and _identity(checkpoint) == before:
+            with atomic(path) as temporary:
+                temporary.write_text(former, encoding="utf-8")
+        raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from one that has replaced it; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _problem_word(words: Sequence[str]) -> tuple[str | None, list[str]]:

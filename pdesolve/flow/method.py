@@ -14,12 +14,13 @@ from ..config import Recipe, StageConfig
 from ..errors import PdesolveError, UnknownNameError
 from ..family import AbstractFamily, FamilyData
 from ..fit import Stage, fit
-from ..method import AbstractMethod, Outcome, resolved
+from ..method import AbstractMethod, Outcome, identity, refuse_points, refuse_pointwise_settings, resolved
 from ..objective import Objective
 from ..optim import build_optimiser
 from .flow_map import FlowMap, generate
 from .objective import VelocityField, flow_matching_block
 from .paths import LinearPath
+from .sampling import check_sampling
 from .statistics import distribution_errors
 from .velocity import SpectralVelocity
 
@@ -49,8 +50,16 @@ class FlowMatchingMethod(AbstractMethod):
     num_steps: int = eqx.field(static=True, default=25)
     """Steps from noise to data."""
 
+    def __check_init__(self):
+        check_sampling(self.solver, self.num_steps)
+        LinearPath(self.sigma_min)
+
     def run(self, problem, recipe, monitor):
         """Draw the data, train, generate, and compare."""
+        refuse_pointwise_settings(recipe)
+        refuse_points(recipe)
+        if recipe.weights:
+            raise UnknownNameError("loss term in `weights`", next(iter(recipe.weights)), [])
         skeleton = self.skeleton(problem, recipe)
         train, held_out, further = _data(problem, recipe)
         model = _normalised_to(skeleton, train.outputs)
@@ -62,6 +71,7 @@ class FlowMatchingMethod(AbstractMethod):
             callbacks=monitor.callbacks,
             checkpoint=monitor.checkpoint,
             resume=monitor.resume,
+            identity=identity(problem, recipe),
         )
         model = eqx.tree_at(lambda m: m.velocity, model, result.trainables)
         key, shape = jax.random.fold_in(jax.random.key(recipe.seed), 1), train.outputs.shape[1:]
@@ -179,9 +189,13 @@ def _failure(generated: np.ndarray, measures: dict[str, float]) -> dict[str, str
     """Return the reason why the result must not count as solved, if there is one."""
     if not np.isfinite(generated).all():
         return {"failed": "generated fields are not finite; train longer or with a lower learning rate"}
-    error, noise = measures["covariance_error"], measures["covariance_error_noise"]
-    if error >= noise:
-        return {"failed": f"the covariance error {error:.1e} is no better than that of white noise; train longer"}
+    for name in ("covariance_error", "wasserstein"):
+        error, noise = measures[name], measures[f"{name}_noise"]
+        if error >= noise:
+            words = name.replace("_", " ")
+            return {"failed": f"the {words}, {error:.1e}, is no better than that of white noise; train longer"}
+    if measures["mean_error"] >= 1.0:  # noise has the data's mean, so that it cannot serve as a measure here
+        return {"failed": "the mean of the generated fields is off by more than their deviation; train longer"}
     return {}
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from ..errors import PdesolveError, UnknownNameError
 from .objective import VelocityField
 
-__all__ = ["SOLVERS", "Integral", "integrate"]
+__all__ = ["SOLVERS", "Integral", "check_sampling", "integrate"]
 
 _FIXED: dict[str, tuple[type, int]] = {"euler": (diffrax.Euler, 1), "heun": (diffrax.Heun, 2)}
 """Solvers with equal steps, and their stages."""
@@ -49,10 +49,7 @@ def integrate(
         UnknownNameError: If there is no such solver.
         PdesolveError: If `num_steps` is less than 1 or `tolerance` is not positive.
     """
-    if solver not in SOLVERS:
-        raise UnknownNameError("solver", solver, SOLVERS)
-    if num_steps < 1 or not tolerance > 0:
-        raise PdesolveError(f"`num_steps` must be at least 1 and `tolerance` positive, got {num_steps}, {tolerance}.")
+    check_sampling(solver, num_steps, tolerance)
     if solver == "dopri5":
         return _adaptive(velocity, noise, num_steps, tolerance)
     method, stages = _FIXED[solver]
@@ -60,6 +57,16 @@ def integrate(
     times = jnp.linspace(0.0, 1.0, num_steps + 1, dtype=noise.dtype)
     end, steps = _solve(velocity, noise, method(), None, diffrax.StepTo(times), max_steps=num_steps)
     return Integral(end, stages * steps)
+
+
+def check_sampling(solver: str, num_steps: int, tolerance: float = 1e-5) -> None:
+    """Raise as `integrate` does; a method asks before it trains."""
+    if solver not in SOLVERS:
+        raise UnknownNameError("solver", solver, SOLVERS)
+    if not isinstance(num_steps, int) or num_steps < 1 or not tolerance > 0:
+        raise PdesolveError(
+            f"`num_steps` must be an integer, at least 1, and `tolerance` positive; got {num_steps}, {tolerance}."
+        )
 
 
 def _adaptive(velocity, noise, num_steps: int, tolerance: float) -> Integral:

@@ -21,7 +21,7 @@ _FASTEST = 64.0
 class SpectralConvolution(eqx.Module):
     r"""Convolution over a periodic interval given by its Fourier coefficients.
 
-    $(Kh)_k = R_k \hat h_k$ for $|k| \le$ `modes`, zero beyond; the function of x is the same on every grid.
+    $(Kh)_k = R_k \hat h_k$ for $|k| <$ `modes`, zero beyond; the function of x is the same on every grid.
 
     References:
         Li et al., Fourier neural operator, ICLR (2021), eq. (5).

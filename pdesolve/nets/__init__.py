@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .dense import Dense as Dense
     from .dense import FactorisedDense as FactorisedDense
     from .dense import make_dense as make_dense
+    from .fixed import Fixed as Fixed
     from .fourier_features import FourierFeatures as FourierFeatures
     from .mlp import MLP as MLP
     from .modified_mlp import ModifiedMLP as ModifiedMLP
@@ -25,6 +26,7 @@ __getattr__, __dir__, __all__ = attach(
         "AbstractNetwork": ".network",
         "Dense": ".dense",
         "FactorisedDense": ".dense",
+        "Fixed": ".fixed",
         "FourierFeatures": ".fourier_features",
         "MLP": ".mlp",
         "ModifiedMLP": ".modified_mlp",

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..errors import PdesolveError
+from .fixed import Fixed
 from .mlp import MLP
 from .network import AbstractNetwork, check_point, check_sizes, float_dtype
 
@@ -28,17 +29,18 @@ class FourierEmbedding(eqx.Module):
         PdesolveError: If a size is less than 1 or `scale` is not positive.
     """
 
-    frequencies: Float[Array, "num_features in"]
+    frequencies: Fixed
+    """Of an array `(num_features, in)`."""
 
     def __init__(self, in_size: int, num_features: int, scale: float, *, key: PRNGKeyArray, dtype: Any):
         check_sizes(in_size=in_size, num_features=num_features)
         if not scale > 0:
             raise PdesolveError(f"`scale` must be positive, got {scale}.")
-        self.frequencies = scale * jax.random.normal(key, (num_features, in_size), dtype)
+        self.frequencies = Fixed(scale * jax.random.normal(key, (num_features, in_size), dtype))
 
     def __call__(self, point: Float[Array, " in"]) -> Float[Array, " 2*num_features"]:
         """Return the cosines, then the sines."""
-        phases = jax.lax.stop_gradient(self.frequencies) @ point
+        phases = jax.lax.stop_gradient(self.frequencies.value) @ point
         return jnp.concatenate([jnp.cos(phases), jnp.sin(phases)])
 
 

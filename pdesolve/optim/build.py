@@ -8,6 +8,7 @@ import optax
 import optax.contrib
 
 from .. import registry
+from ..config import DECAY_STEPS
 from ..errors import PdesolveError, UnknownNameError
 from .first_order import FirstOrder
 from .optimiser import AbstractOptimiser
@@ -22,7 +23,8 @@ def optax_names() -> dict[str, Callable[..., optax.GradientTransformation]]:
     found = {}
     for module in (optax.contrib, optax):
         for name, function in vars(module).items():
-            if name.startswith(("_", "scale_by_")) or not inspect.isfunction(function):
+            # The parameters of schedule-free methods are not those to evaluate with.
+            if name.startswith(("_", "scale_by_", "schedule_free")) or not inspect.isfunction(function):
                 continue
             if "learning_rate" in inspect.signature(function).parameters:
                 found[name] = function
@@ -30,7 +32,7 @@ def optax_names() -> dict[str, Callable[..., optax.GradientTransformation]]:
 
 
 def learning_rate_schedule(
-    rate: float, schedule: str = "constant", *, steps: int = 10_000, warmup: int = 0, final: float = 1e-2
+    rate: float, schedule: str = "constant", *, steps: int = DECAY_STEPS, warmup: int = 0, final: float = 1e-2
 ) -> optax.Schedule | float:
     """Return a learning rate over steps.
 
@@ -79,7 +81,7 @@ def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None 
     rate = learning_rate_schedule(
         options.pop("learning_rate", 1e-3),
         options.pop("schedule", "constant"),
-        steps=options.pop("decay_steps", steps or 10_000),
+        steps=options.pop("decay_steps", steps or DECAY_STEPS),
         warmup=options.pop("warmup", 0),
         final=options.pop("final", 1e-2),
     )

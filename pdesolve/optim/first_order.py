@@ -51,7 +51,9 @@ class FirstOrder(AbstractOptimiser):
             gradient = jax.tree.map(
                 lambda up, branch: jax.tree.map(jnp.negative, branch) if up else branch, self.ascend, gradient
             )
-        updates, state = self.transformation.update(gradient, state, params)
+        # Some methods choose their step by the value of the loss.
+        transformation = optax.with_extra_args_support(self.transformation)
+        updates, state = transformation.update(gradient, state, params, value=loss)
         metrics = loss_metrics(loss, losses) | {"gradient_norm": optax.tree.norm(gradient), **_metrics(aux)}
         return optax.apply_updates(params, updates), state, metrics, aux.get("layer_state")
 

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, Int
 
+from ..errors import PdesolveError
 from .optimiser import AbstractOptimiser, loss_metrics, require_losses
 
 __all__ = ["LevenbergMarquardt"]
@@ -57,6 +58,11 @@ class LevenbergMarquardt(AbstractOptimiser):
     def check(self, objective):
         """Losses whose outer functions have a curvature."""
         require_losses("Levenberg-Marquardt", objective)
+        if flat := [term.name for term in objective.terms if not term.outer.has_curvature]:
+            raise PdesolveError(
+                f"Levenberg-Marquardt needs squares or a known curvature; the loss of {', '.join(flat)} has none. "
+                "Use a first-order optimiser such as adam."
+            )
 
     def init(self, evaluation, params):
         """Return the damping."""

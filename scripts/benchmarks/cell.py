@@ -78,4 +78,4 @@ class AbstractSuite(abc.ABC):
 
     @abc.abstractmethod
     def table(self, records: Mapping[str, Mapping[str, Any]]) -> str:
-        """Return the records of the JSON file as a Markdown table."""
+        """Return the records of the JSON file, each with its `machine`, as a Markdown table."""

@@ -11,18 +11,20 @@ from typing import Any
 from pdesolve.errors import PdesolveError, UnknownNameError
 
 from .cell import AbstractSuite, Cell, Failed, Options, Skipped
+from .contenders import PEERS
 from .document import write_document
 from .machine import Watch, commit, cores, machine, versions
 from .store import Store
 from .suites.latency import Latency
-from .suites.peers import PEERS, Peers
+from .suites.peers import Peers
 from .suites.problems import Problems
 from .suites.residual import Residual
+from .suites.step import Step
 from .workspace import ROOT, Workspace, cache_directory, private
 
 __all__ = ["SUITES", "main"]
 
-SUITES: dict[str, AbstractSuite] = {suite.name: suite for suite in (Latency(), Residual(), Problems(), Peers())}
+SUITES: dict[str, AbstractSuite] = {suite.name: suite for suite in (Latency(), Residual(), Step(), Problems(), Peers())}
 """In the order of the document; quick ones first."""
 
 

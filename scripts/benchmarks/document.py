@@ -38,7 +38,7 @@ def write_document(results: Path, suites: Mapping[str, AbstractSuite]) -> Path:
 def section(suite: AbstractSuite, store: Store) -> str:
     """Return heading, table, failures and circumstances of a suite."""
     failed = failures(store.records)
-    parts = [f"## {suite.title}", suite.about, suite.table(store.records)]
+    parts = [f"## {suite.title}", suite.about, suite.table(store.placed())]
     if failed:
         parts.append("Without a result:\n\n" + "\n".join(failed))
     parts.append(_circumstances(store))

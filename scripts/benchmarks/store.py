@@ -47,6 +47,13 @@ class Store:
         """Results of the cells that were measured, by key."""
         return {key: record["result"] for key, record in self.records.items() if record["status"] == "measured"}
 
+    def placed(self) -> dict[str, dict[str, Any]]:
+        """Return the records, each with the `machine` of its session: what its rates are to be held against."""
+        sessions = self.document["sessions"]
+        return {
+            key: {**record, "machine": sessions[record["session"]]["machine"]} for key, record in self.records.items()
+        }
+
     def finished(self, cell: Cell) -> bool:
         """Return whether a cell was measured with the same parameters; one that failed is tried again."""
         record = self.records.get(cell.key)

@@ -49,6 +49,8 @@ ELEMENTARY = {
     "where": lambda h: jnp.where(h > 0, h * h, jnp.sin(h)),
     "floor": lambda h: jnp.floor(h) * h,
     "stop_gradient": lambda h: jax.lax.stop_gradient(h) * jnp.sin(h),
+    "outer_with_a_constant": lambda h: jnp.tensordot(jnp.arange(16.0).reshape(2, 8), jnp.sin(h), 0).sum((0, 1)),
+    "batched_with_a_constant": lambda h: jnp.einsum("ij,j->ij", jnp.arange(16.0).reshape(2, 8), h**2).sum(0),
     "outer": lambda h: jnp.outer(h, jnp.sin(h)) @ h,
     "norm": lambda h: h / jnp.linalg.norm(h),
     "logsumexp": lambda h: h * jax.nn.logsumexp(h),

@@ -5,6 +5,7 @@ import pytest
 
 from pdesolve import toml
 from pdesolve.config import NetworkConfig, Recipe, StageConfig
+from pdesolve.errors import PdesolveError
 
 LAST = StageConfig(seconds=7.0, options={"damping": 1e-3})
 
@@ -15,7 +16,6 @@ LAST = StageConfig(seconds=7.0, options={"damping": 1e-3})
         ("solved", 0),
         ("unverified", 0),
         ("diverged", 1),
-        ("stalled", 1),
         ("failed", 1),
         ("target_missed", 1),
         ("interrupted", 130),
@@ -114,6 +114,31 @@ def test_replay_and_resume(run, engine, here):
     code, _, err = run("solve", "rod", "--resume", "--out", "first", "--conductivity", "9")
     assert code == 2
     assert err.startswith("error: --resume continues the run in first, which has conductivity = 2.5; got 9. Leave")
+
+
+@pytest.mark.parametrize("words", [("--resume",), ()])
+def test_refused_run_leaves_what_was_asked(run, engine, here, words):
+    """A run that does not begin must not cost the configuration with which the checkpoint goes on."""
+    run("solve", "rod", "--width", "31", "--out", "first")
+    (here / "first" / "checkpoint").write_text("...")
+    asked = (here / "first" / "asked.toml").read_text()
+    engine.raises = PdesolveError("another configuration")
+    assert run("solve", "rod", *words, "--out", "first", "--width", "40")[0] == 2
+    assert (here / "first" / "asked.toml").read_text() == asked
+    (here / "first" / "checkpoint").unlink()
+    assert run("solve", "rod", *words, "--out", "first", "--width", "40")[0] == 2
+    assert "width = 40" in (here / "first" / "asked.toml").read_text()
+
+
+def test_more_steps_later_change_no_rate(run, engine, here):
+    """A learning rate falls over the steps first planned, also when a resumed run takes more."""
+    (here / "falling.toml").write_text("[[stages]]\noptimiser = 'adam'\nsteps = 50\noptions = {schedule = 'cosine'}\n")
+    run("solve", "rod", "--config", "falling.toml", "--out", "first")
+    first = engine.calls[-1].recipe.stages[0]
+    run("solve", "rod", "--resume", "--out", "first", "--steps", "80")
+    again = engine.calls[-1].recipe.stages[0]
+    assert (first.steps, again.steps) == (50, 80)
+    assert first.options == again.options == {"schedule": "cosine", "decay_steps": 50}
 
 
 def test_print_config(run, engine, here):

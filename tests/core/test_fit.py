@@ -10,10 +10,10 @@ import pytest
 from pdesolve.errors import PdesolveError
 from pdesolve.fit import Stage, fit
 from pdesolve.linalg import gram
-from pdesolve.nets import MLP
-from pdesolve.objective import Objective, PointwiseBlock, Squares, Term
-from pdesolve.optim import LBFGS, FirstOrder, LevenbergMarquardt
-from pdesolve.samplers import AdaptivePoints, DataBatches, FixedSamples, FreshSamples
+from pdesolve.nets import MLP, FourierFeatures
+from pdesolve.objective import Context, Density, Evaluation, Objective, PointwiseBlock, Squares, Term
+from pdesolve.optim import LBFGS, FirstOrder, LevenbergMarquardt, build_optimiser
+from pdesolve.samplers import AdaptivePoints, Batch, DataBatches, FixedSamples, FreshSamples
 
 
 def regression(sampler):
@@ -102,7 +102,7 @@ def test_divergence_keeps_the_last_finite_model(key):
 def test_time_budget_replays_by_its_steps(key):
     """A run limited in seconds reports its steps; running those steps gives the same parameters."""
     objective = regression(AdaptivePoints(points, 32))
-    timed = fit([Stage(objective, LevenbergMarquardt(), seconds=3.0, steps=400, chunk=5)], network(key))
+    timed = fit([Stage(objective, LevenbergMarquardt(), seconds=0.5, chunk=5)], network(key))
     replay = fit([Stage(objective, LevenbergMarquardt(), steps=timed.steps[0], chunk=5)], network(key))
     assert_same(eqx.filter(timed.trainables, eqx.is_array), eqx.filter(replay.trainables, eqx.is_array))
 
@@ -117,6 +117,49 @@ def test_target_ends_a_stage_early(key):
     stage = Stage(regression(FixedSamples(x)), LevenbergMarquardt(), steps=500, chunk=5, target=1e-2)
     result = fit([stage], network(key), evaluate=evaluate)
     assert result.status == "target_reached" and result.steps[0] < 500
+
+
+def test_parameters_too_large_for_their_residuals_are_a_divergence(key):
+    """One step of 1e200 stays finite and so does its chunk; the refresh that scores candidates says `diverged`."""
+
+    def square(params, x, key, context):
+        return {"data": (params * x[0] - 1.0) ** 2}
+
+    block = PointwiseBlock(square, AdaptivePoints(points, 32), (Term("data"),))
+    stage = Stage(Objective((block,)), FirstOrder(optax.sgd(1e200)), steps=5, chunk=1)
+    result = fit([stage], jnp.asarray(0.5))
+    assert result.status == "diverged" and np.isfinite(result.trainables)
+
+
+def test_a_stall_on_passing_samples_is_no_end(key):
+    """A step that fails on one mini-batch says nothing of the next."""
+
+    def residual(params, sample, key, context):
+        return {"data": jnp.where(sample["bad"], jnp.abs(params) ** 0.5 + 1.0, params - 1.0)}
+
+    data = {"bad": jnp.array([True, False])}
+    block = PointwiseBlock(residual, DataBatches(data, 1), (Term("data"),))
+    stage = Stage(Objective((block,)), LevenbergMarquardt(attempts=2), steps=20, chunk=1)
+    assert fit([stage], jnp.asarray(0.0)).status == "completed"
+
+
+def test_fixed_arrays_are_left_alone_by_weight_decay(key):
+    """The frequencies of a Fourier network are stored, not trained; its other weights decay."""
+    model = FourierFeatures(1, 1, width=8, depth=1, num_features=4, scale=3.0, key=key)
+    objective = regression(FixedSamples(jnp.linspace(-1, 1, 8)[:, None]))
+    result = fit([Stage(objective, FirstOrder(optax.adamw(1e-3, weight_decay=1.0)), steps=5, chunk=5)], model)
+    np.testing.assert_array_equal(result.trainables.embedding.frequencies.value, model.embedding.frequencies.value)
+    before, after = (jax.tree.leaves(eqx.filter(m, eqx.is_array))[-1] for m in (model, result.trainables))
+    assert not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize("name", ["momo", "momo_adam", "adam"])
+def test_optax_methods_that_ask_for_the_loss_get_it(name, key):
+    """By name, with their defaults: the loss goes down."""
+    objective = regression(FixedSamples(jnp.linspace(-1, 1, 8)[:, None]))
+    optimiser = build_optimiser(name, {"learning_rate": 1e-2})
+    history = fit([Stage(objective, optimiser, steps=30, chunk=10)], network(key)).history
+    assert history[-1]["loss"] < history[0]["loss"]
 
 
 def test_alternating_stages_train_their_own_part(key):
@@ -162,6 +205,10 @@ def test_methods_refuse_unsuitable_terms_by_name(key):
     for optimiser in OPTIMISERS.values():
         with pytest.raises(PdesolveError, match="mass"):
             Stage(Objective((block,)), optimiser, steps=1)
+    flat = Term("energy", outer=Density(lambda z: jnp.sum(jnp.cosh(z))))
+    block = PointwiseBlock(lambda *a: {}, FixedSamples(jnp.zeros((2, 1))), (flat,))
+    with pytest.raises(PdesolveError, match="the loss of energy has none"):
+        Stage(Objective((block,)), LevenbergMarquardt(), steps=1)
 
 
 def test_levenberg_marquardt_recovers_from_a_stall_on_new_points(key):
@@ -211,3 +258,27 @@ def test_gram_sums_over_parts():
         result = jax.jit(gram)(*parts)
         assert result.dtype == dtype
         np.testing.assert_allclose(result, together.T @ together, rtol=tolerance, atol=tolerance)
+
+
+def test_chunks_bound_memory_and_change_nothing(key):
+    """Loss and gradient are those of all points at once, to round-off; what is kept for the gradient is a chunk's."""
+    params, static = eqx.partition(network(key), eqx.is_inexact_array)
+    x = jnp.asarray(points(2**14, 0))
+    batch = Batch(x, jnp.arange(len(x)), jnp.asarray(0))
+
+    def residual(model, x, key, context):
+        for _ in range(8):  # many intermediate values, so that they and not the points fill the memory
+            x = jnp.sin(model(x))
+        return {"data": x[0]}
+
+    def compiled(chunk):
+        objective = Objective((PointwiseBlock(residual, FixedSamples(x), (Term("data"),), chunk),))
+        context = Context(jnp.asarray(0), jnp.asarray(0.0))
+        evaluation = Evaluation(objective, (batch,), {}, jax.random.key(0), context, static)
+        return jax.jit(jax.value_and_grad(lambda p: evaluation.loss(p)[0])).lower(params).compile()
+
+    whole, parts = compiled(None), compiled(2**9)
+    for a, b in zip(jax.tree.leaves(whole(params)), jax.tree.leaves(parts(params)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)
+    memory = [c.memory_analysis().temp_size_in_bytes for c in (whole, parts)]
+    assert memory[1] < memory[0] / 4, memory

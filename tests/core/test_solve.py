@@ -12,15 +12,26 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pdesolve import solve, toml
+from pdesolve import io, solve, toml
 from pdesolve.calculus import partial
 from pdesolve.config import NetworkConfig, PointsConfig, Recipe, StageConfig
-from pdesolve.errors import PdesolveError
-from pdesolve.geometry import Box, SpaceTime
+from pdesolve.errors import PdesolveError, UnknownNameError
+from pdesolve.geometry import Ball, Box, SpaceTime
 from pdesolve.method import Monitor
 from pdesolve.pinn import PINN, build_stages
-from pdesolve.problem import AbstractProblem, Reference, dirichlet, initial, observations, parameter, periodic
+from pdesolve.problem import (
+    AbstractProblem,
+    Condition,
+    Reference,
+    dirichlet,
+    initial,
+    observations,
+    parameter,
+    periodic,
+    robin,
+)
 from pdesolve.solution import Solution
+from pdesolve.solving import _Log
 from problems import Heat1D, Poisson1D
 
 SMALL = Recipe(
@@ -87,13 +98,43 @@ def test_files_and_summary(tmp_path):
 
 def test_replay_is_bitwise(tmp_path):
     """A run limited in seconds, replayed from its own run.toml, gives the same fields bit for bit."""
-    recipe = dataclasses.replace(SMALL, stages=(StageConfig(seconds=1.0, steps=200),))
+    recipe = dataclasses.replace(SMALL, stages=(StageConfig(seconds=0.5),))
     first = solve(Heat1D(), recipe, out=tmp_path, classical=False)
     data = toml.load(tmp_path / "run.toml")
     again = toml.merge(Heat1D().recipe(), data, "run.toml")
     assert again.stages[0].seconds is None and again.stages[0].steps == first.summary["steps"]
     second = solve(Heat1D(), again, classical=False)
     np.testing.assert_array_equal(first.dataset.u.values, second.dataset.u.values)
+
+
+def test_replay_of_a_missed_target_misses_it(tmp_path):
+    """The status is part of what a run's file repeats."""
+    recipe = dataclasses.replace(SMALL, stages=(StageConfig(steps=40, target=1e-12),))
+    first = solve(Heat1D(), recipe, out=tmp_path, classical=False)
+    again = toml.merge(Heat1D().recipe(), toml.load(tmp_path / "run.toml"), "run.toml")
+    assert first.status == solve(Heat1D(), again, classical=False).status == "target_missed"
+
+
+def test_single_precision_network():
+    """The same recipe in float32, in a process of its own: a model of that type, and an error that it allows."""
+    code = (
+        "import dataclasses, jax; from pdesolve import solve, StageConfig; from problems import Poisson1D; "
+        "recipe = dataclasses.replace(Poisson1D().recipe(), precision='float32', stages=(StageConfig(steps=100),)); "
+        "s = solve(Poisson1D(), recipe, classical=False); "
+        "assert {leaf.dtype.name for leaf in jax.tree.leaves(s.model)} == {'float32'}; "
+        "assert s.status == 'solved' and s.summary['relative_l2'] < 1e-3, s.summary"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_method_options_reach_the_method():
+    """An option nobody has is an error with the nearest name; so is what a method has no use for."""
+    recipe = dataclasses.replace(SMALL, method_options={"num_step": 3})
+    with pytest.raises(UnknownNameError, match="unknown option of method 'pinn' 'num_step'"):
+        solve(Heat1D(), recipe)
+    for change, words in (({"windows": 3}, "has no time windows"), ({"exact": False}, "has no conditions")):
+        with pytest.raises(PdesolveError, match=f"method 'classical' {words}"):
+            solve(Heat1D(), dataclasses.replace(SMALL, method="classical", **change))
 
 
 def test_killed_and_resumed_equals_uninterrupted(tmp_path):
@@ -149,12 +190,177 @@ def test_unknown_coefficient_is_identified():
     assert abs(outcome.verdict["identified"]["rate"] - 0.7) < 1e-3
 
 
+class Cooling(AbstractProblem):
+    """u' = 0 in a rod that loses heat at one end; the coefficient of the loss is unknown, and stands in a condition."""
+
+    field_names: ClassVar[tuple[str, ...]] = ("u",)
+    loss: float = parameter(5.0, "coefficient of loss", above=0)
+
+    def domain(self):
+        return Box({"x": (0.0, 1.0)})
+
+    def equations(self, fields, at):
+        return {"rod": partial(fields.u, "x", 2)}
+
+    def conditions(self):
+        # u = 2 - x: the loss is 1 = h u(1), so that h = 1.
+        seen = np.linspace(0.1, 0.9, 5)[:, None]
+        return (
+            robin("x_max", {"u": (self.loss, 1.0, 0.0)}),
+            observations(seen, {"u": 2.0 - seen[:, 0]}),
+        )
+
+    def unknowns(self):
+        return {"loss": 5.0}
+
+
+def test_unknown_coefficient_of_a_condition_is_identified():
+    """It is the trained coefficient that the condition sees, not the one it was written with."""
+    recipe = dataclasses.replace(SMALL, stages=(StageConfig(steps=80),))
+    outcome = PINN().run(Cooling(), recipe, Monitor())
+    assert abs(outcome.verdict["identified"]["loss"] - 1.0) < 1e-3
+
+
+def test_a_periodic_network_meets_only_what_is_periodic():
+    """A jump across the period stays in the loss, and so does periodicity that the transform undoes."""
+
+    class Circle(AbstractProblem):
+        """A derivative on a circle."""
+
+        field_names: ClassVar[tuple[str, ...]] = ("u",)
+        jump: float = parameter(0.0, "difference of the two ends")
+        tilted: float = parameter(0.0, "1 if the transform adds what is not periodic")
+
+        def domain(self):
+            return Box({"x": (-1.0, 1.0)})
+
+        def equations(self, fields, at):
+            return {"flat": partial(fields.u, "x")}
+
+        def conditions(self):
+            def residual(near, at, far):
+                return {"u": far.u - near.u - self.jump}
+
+            return (Condition("ends", residual, periodic_axis="x", kind="periodic"),)
+
+        def transform(self, raw, at):
+            return {"u": raw["u"] * (1.0 + self.tilted * at.x)}
+
+    recipe = dataclasses.replace(SMALL, network=dataclasses.replace(SMALL.network, options={"periodic": "x"}))
+    terms = {
+        given: [term.name for term in build_stages(Circle(*given), recipe)[0].objective.terms]
+        for given in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0))
+    }
+    assert terms == {(0.0, 0.0): ["flat"], (1.0, 0.0): ["flat", "ends_u"], (0.0, 1.0): ["flat", "ends_u"]}
+    options = dataclasses.replace(SMALL.network, options={"harmonics": 2})
+    with pytest.raises(PdesolveError, match="`harmonics` belongs to `periodic`"):
+        build_stages(Circle(), dataclasses.replace(SMALL, network=options))
+
+
 def test_without_a_reference_the_answer_is_unverified():
     """Residuals at new points and the difference of two seeds stand in for the error; the status says so."""
     solution = solve(Decay(), SMALL)
     assert solution.status == "unverified" and solution.summary["relative_l2"] is None
     assert set(solution.summary["residuals"]) == {"decay", "initial_u"}
     assert 0 < solution.summary["seed_difference"] < 1
+
+
+def test_residuals_of_an_unverified_answer_survive_a_second_seed_that_diverges(monkeypatch):
+    """What is known of the first answer is told, with the doubt; an interruption of the second training is one."""
+    train = PINN._train
+
+    def second_ends(status):
+        def changed(self, problem, recipe, *others):
+            result, resolved = train(self, problem, recipe, *others)
+            return (dataclasses.replace(result, status=status, reason="so") if recipe.seed == 1 else result), resolved
+
+        return changed
+
+    monkeypatch.setattr(PINN, "_train", second_ends("diverged"))
+    solution = solve(Decay(), SMALL)
+    assert solution.status == "unverified" and "a second seed diverged: so" in solution.reason
+    assert set(solution.summary["residuals"]) == {"decay", "initial_u"}
+    monkeypatch.setattr(PINN, "_train", second_ends("interrupted"))
+    assert solve(Decay(), SMALL).status == "interrupted"
+
+
+def test_a_constant_solution_is_solved_and_zero_is_refused():
+    """The mean of a constant is the constant: no predictor to beat. Relative to zero there is no error at all."""
+
+    class Level(AbstractProblem):
+        """A rod at one temperature."""
+
+        field_names: ClassVar[tuple[str, ...]] = ("u",)
+        level: float = parameter(1.0, "temperature of both ends")
+
+        def domain(self):
+            return Box({"x": (0.0, 1.0)})
+
+        def equations(self, fields, at):
+            return {"rod": partial(fields.u, "x", 2)}
+
+        def conditions(self):
+            return tuple(dirichlet(end, {"u": self.level}) for end in ("x_min", "x_max"))
+
+        def reference(self):
+            return Reference(lambda x: {"u": np.full(len(x), self.level)}, 1e-15, "closed form")
+
+    solution = solve(Level(), SMALL, classical=False)
+    assert solution.status == "solved" and solution.summary["relative_l2"] < 1e-3
+    with pytest.raises(PdesolveError, match="the reference of Level is zero everywhere"):
+        solve(Level(level=0.0), SMALL)
+
+
+def test_what_lies_outside_the_domain_is_masked(tmp_path):
+    """A disk in its square: the file has the mask, no value inside is missing, and a table leaves out the corners."""
+
+    class Disk(AbstractProblem):
+        """Torsion of a round bar."""
+
+        field_names: ClassVar[tuple[str, ...]] = ("u",)
+
+        def domain(self):
+            return Ball((0.0, 0.0), 1.0)
+
+        def equations(self, fields, at):
+            return {"torsion": partial(fields.u, "x", 2) + partial(fields.u, "y", 2) + 4.0}
+
+        def conditions(self):
+            return (dirichlet("surface", {"u": 0.0}),)
+
+        def reference(self):
+            return Reference(lambda p: {"u": 1 - (p**2).sum(1)}, 1e-15, "closed form")
+
+    recipe = dataclasses.replace(SMALL, grid={"x": 9, "y": 9})
+    solution = solve(Disk(), recipe, name="disk", out=tmp_path, classical=False)
+    inside = solution.dataset.x**2 + solution.dataset.y**2 <= 1
+    np.testing.assert_array_equal(solution.dataset.mask, inside)
+    (u,) = [f for n, f in io.describe(tmp_path / "disk.h5")["fields"].items() if n == "u"]
+    assert u["not_finite"] == 0 and u["masked"] == int((~inside).sum()) > 0
+    assert "u" in Solution.load(tmp_path / "disk.h5").dataset and solution([[0.0, 0.0]])["u"].shape == (1,)
+
+
+def test_four_axes_of_space_have_no_companion(tmp_path):
+    """ParaView shows three; the solution and its summary are written all the same."""
+
+    class Tesseract(AbstractProblem):
+        """A source in four dimensions."""
+
+        field_names: ClassVar[tuple[str, ...]] = ("u",)
+
+        def domain(self):
+            return Box(dict.fromkeys("xyzw", (0.0, 1.0)))
+
+        def equations(self, fields, at):
+            return {"decay": partial(fields.u, "w") - 1.0}
+
+        def reference(self):
+            return Reference(lambda p: {"u": 1.0 + p[:, 3]}, 1e-15, "closed form")
+
+    recipe = dataclasses.replace(SMALL, stages=(StageConfig(steps=1),), grid=dict.fromkeys("xyzw", 3))
+    solve(Tesseract(), recipe, name="tesseract", out=tmp_path, classical=False)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"tesseract.h5", "summary.json"} <= names and "tesseract.xdmf" not in names
 
 
 def test_no_better_than_a_constant_is_failed(tmp_path):
@@ -205,6 +411,7 @@ def bad(equations=None, conditions=(), points=None):
         (bad(conditions=(dirichlet("x_mim", {"u": 0.0}),)), "x_mim.*Did you mean 'x_min'"),
         (bad(conditions=(dirichlet("x_min", {"u": lambda at: jnp.zeros(1)}),)), r"'u'.*got \(1,\)"),
         (bad(conditions=(periodic("y", ("u",)),)), "unknown coordinate 'y'"),
+        (bad(conditions=(dirichlet("x_min", {"u": 0.0}),) * 2), "several conditions are named 'x_min'"),
     ],
 )
 def test_a_wrong_problem_is_told_what_is_wrong(problem, message):
@@ -248,6 +455,13 @@ def test_a_restored_model_is_of_the_problem_that_made_it(tmp_path):
     assert Solution.load(tmp_path / "poisson_1d.h5").source == "interpolant"
 
 
+def test_a_model_comes_back_under_any_file_name(tmp_path):
+    """What it is restored as is told by its class, not by the name of the file."""
+    recipe = dataclasses.replace(SMALL, stages=(StageConfig(steps=1),))
+    solve(Poisson1D(), recipe, name="my_rod", out=tmp_path, classical=False)
+    assert Solution.load(tmp_path / "my_rod.h5").source == "model"
+
+
 def test_data_outside_the_domain_are_named():
     """Coordinates in the wrong order put points outside; the message says which."""
 
@@ -270,6 +484,24 @@ def test_a_fresh_run_forgets_the_old_checkpoint(tmp_path):
     seen = []
     PINN().run(Decay(), recipe, Monitor([lambda report: seen.append((tmp_path / "c").exists())], tmp_path / "c"))
     assert seen == [False]
+
+
+def test_a_fresh_run_takes_away_what_an_earlier_one_left_once_it_runs(tmp_path):
+    """Refused before its first step it leaves everything; diverging it leaves no answer of the earlier run."""
+    recipe = dataclasses.replace(SMALL, stages=(StageConfig(steps=10),))
+    solve(Decay(), recipe, name="decay", out=tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    with pytest.raises(UnknownNameError):
+        solve(Decay(), dataclasses.replace(recipe, weights={"none": 1.0}), name="decay", out=tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == left
+    stopped = []
+
+    def stop(report):
+        stopped.append({path.name for path in tmp_path.iterdir()})
+
+    directory_log = _Log(tmp_path, "decay", resume=False)
+    PINN().run(Decay(), recipe, Monitor([directory_log, stop], tmp_path / "checkpoint"))
+    assert stopped[0] == {"log.jsonl"}
 
 
 def test_masked_outside_the_domain(tmp_path):

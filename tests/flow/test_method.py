@@ -102,6 +102,30 @@ def test_messages():
     recipe = dataclasses.replace(small_recipe(), stages=(StageConfig("adam", steps=1, target=0.1),))
     with pytest.raises(PdesolveError, match="no relative L2 error that could fall to `target`"):
         solve(RandomField1D(), recipe)
+    for options, words in (({"solver": "heum"}, "Did you mean 'heun'"), ({"sigma_min": 1.5}, "got 1.5")):
+        with pytest.raises(PdesolveError, match=words):
+            solve(RandomField1D(), small_recipe(method_options=options))
+    with pytest.raises(PdesolveError, match="method 'flow_matching' has no time windows"):
+        solve(RandomField1D(), small_recipe(windows=2))
+    with pytest.raises(UnknownNameError, match="loss term in `weights`"):
+        solve(RandomField1D(), small_recipe(weights={"flow": 2.0}))
+
+
+def test_options_of_the_recipe_come_back_with_the_model(tmp_path):
+    """`method_options` choose the sampler, and a stored model is one of the same method."""
+    recipe = small_recipe(steps=2, method_options={"solver": "euler", "num_steps": 7})
+    solution = solve(RandomField1D(), recipe, name="random_field_1d", out=tmp_path)
+    assert solution.summary["measures"]["function_evaluations"] == 7
+    loaded = Solution.load(tmp_path / "random_field_1d.h5")
+    assert loaded.model is not None
+
+
+def test_resume_refuses_another_recipe(tmp_path):
+    """The checkpoint of another batch size, whose arrays would all fit, is refused."""
+    solve(RandomField1D(), small_recipe(steps=2), out=tmp_path)
+    data = dataclasses.replace(small_recipe().data, batch=64)
+    with pytest.raises(PdesolveError, match="made by another configuration"):
+        solve(RandomField1D(), dataclasses.replace(small_recipe(steps=4), data=data), out=tmp_path, resume=True)
 
 
 @pytest.mark.slow

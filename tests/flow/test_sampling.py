@@ -95,5 +95,5 @@ def test_messages():
     flow = GaussianFlow(0.0, 1.0)
     with pytest.raises(UnknownNameError, match=r"unknown solver 'huen'\. Did you mean 'heun'"):
         integrate(flow.velocity, STARTS, solver="huen")
-    with pytest.raises(PdesolveError, match="`num_steps` must be at least 1"):
+    with pytest.raises(PdesolveError, match="`num_steps` must be an integer, at least 1"):
         integrate(flow.velocity, STARTS, num_steps=0)

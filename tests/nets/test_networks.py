@@ -144,9 +144,9 @@ def test_modified_mlp_mixes_its_two_encodings(key):
 def test_fourier_frequencies(key):
     """Frequencies have the standard deviation `scale` (5 sigma of 4000) and a zero gradient; the trunk has none."""
     net = FourierFeatures(2, 1, num_features=2000, scale=7.0, key=key, **SMALL)
-    np.testing.assert_allclose(jnp.std(net.embedding.frequencies), 7.0, rtol=5 / np.sqrt(2 * 4000))
+    np.testing.assert_allclose(jnp.std(net.embedding.frequencies.value), 7.0, rtol=5 / np.sqrt(2 * 4000))
     gradient = eqx.filter_jit(eqx.filter_grad(lambda n: n(jnp.array([0.3, 0.4]))[0]))(net)
-    assert jnp.all(gradient.embedding.frequencies == 0)
+    assert jnp.all(gradient.embedding.frequencies.value == 0)
     assert all(jnp.any(layer.weight != 0) for layer in gradient.trunk.layers)
     features = net.embedding(jnp.array([0.3, 0.4]))
     # cos^2 + sin^2 = 1 for each frequency.

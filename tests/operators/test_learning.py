@@ -167,6 +167,9 @@ def test_stop_and_resume_equals_one_run(tmp_path):
     solve(family, half, out=tmp_path)
     resumed = solve(family, whole, out=tmp_path, resume=True)
     assert eqx.tree_equal(resumed.model, solve(family, whole).model)
+    other = dataclasses.replace(whole, data=dataclasses.replace(whole.data, test=whole.data.test + 1))
+    with pytest.raises(PdesolveError, match="made by another configuration"):
+        solve(family, other, out=tmp_path, resume=True)
 
 
 def test_errors():
@@ -181,6 +184,8 @@ def test_errors():
         solve(family, dataclasses.replace(recipe, data=DataConfig(train=4, test=2, resolution=16, batch=10)))
     with pytest.raises(UnknownNameError, match="loss term in `weights`"):
         solve(family, dataclasses.replace(recipe, weights={"dat": 1.0}))
+    with pytest.raises(PdesolveError, match="method 'operator' has no time windows"):
+        solve(family, dataclasses.replace(recipe, windows=2))
 
 
 def test_learned_operator_is_a_pytree_of_arrays():

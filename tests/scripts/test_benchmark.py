@@ -9,10 +9,10 @@ import time
 import pytest
 
 from pdesolve.errors import PdesolveError
-from scripts.benchmarks import command, document, environments, machine, markdown, workspace
+from scripts.benchmarks import command, contenders, document, environments, machine, markdown, workspace
 from scripts.benchmarks.cell import AbstractSuite, Cell, Failed, Options, Skipped
 from scripts.benchmarks.store import Store
-from scripts.benchmarks.suites import peers, problems
+from scripts.benchmarks.suites import peers, problems, step
 from scripts.benchmarks.suites.latency import Latency
 from scripts.benchmarks.suites.residual import Residual
 
@@ -267,15 +267,16 @@ def peer(tmp_path, monkeypatch):
     """A peer that is slower with two threads than with one, in this interpreter's own environment."""
     script = tmp_path / "peer.py"
     script.write_text(PROGRAM)
-    environment = environments.Environment("none", ())
     monkeypatch.setattr(environments.Environment, "python", lambda self, space: sys.executable)
     monkeypatch.setattr(environments.Environment, "ready", lambda self, space: True)
     monkeypatch.setattr(environments.Environment, "versions", lambda self, space: ["peer==1"])
     monkeypatch.setattr(peers, "_reference", lambda space, problem: tmp_path / "reference.npz")
     monkeypatch.setattr(peers, "cores", lambda: 2)
-    made = peers.Peer("burgers", str(script), environment, threaded=True)
-    monkeypatch.setitem(peers.PEERS, "deepxde-jax", made)
-    return made
+    threaded = contenders.Contender(environments.Environment("none", ()), threaded=True)
+    monkeypatch.setitem(contenders.CONTENDERS, "deepxde-jax", threaded)
+    case = peers.Case("burgers", str(script))
+    monkeypatch.setitem(peers.CASES, "deepxde-jax", case)
+    return case
 
 
 def test_theirs_and_ours_take_turns(tmp_path, monkeypatch, peer):
@@ -313,13 +314,54 @@ def test_a_target_we_miss_is_no_time(tmp_path, monkeypatch, peer):
 def test_a_peer_that_crashes_is_a_row(tmp_path, monkeypatch, peer):
     """Its last words and its log are kept, and our side is skipped."""
     stub_solve(monkeypatch, peers)
-    monkeypatch.setattr(peers.Peer, "trial", ("--fail",), raising=False)
-    broken = peers.Peer("burgers", peer.script, peer.environment, smoke=("--fail",))
-    monkeypatch.setitem(peers.PEERS, "deepxde-jax", broken)
+    monkeypatch.setitem(peers.CASES, "deepxde-jax", peers.Case("burgers", peer.script, smoke=("--fail",)))
     assert call(peers.Peers(), tmp_path / "performance", "--peers", "deepxde-jax", "--smoke") == 1
     page = (tmp_path / "performance.md").read_text()
     assert "`deepxde-jax/float32/theirs/0` failed: exit code 1: no such backend (log: `CACHE/" in page
     assert "`deepxde-jax/float32/ours/0` skipped" in page
+
+
+def test_our_own_steps_are_measured(tmp_path, space):
+    """The script runs in this interpreter as the peers' run in theirs; only its own environment is asked for."""
+    cells = step.Step().cells(Options(smoke=True))
+    assert [cell.parameters["contender"] for cell in cells] == list(contenders.CONTENDERS)
+    with pytest.raises(Skipped):
+        step.Step().measure(cells[-1], space, {})
+    given = {**cells[0].parameters, "points": [64], "width": 4, "depth": 1, "chunk": 16}
+    result = step.Step().measure(Cell("pdesolve/1x4/0", given), space, {})
+    (line,) = result["records"]
+    assert line["points"] == 64 and 0 < line["seconds_per_step"] < 1 and 0 < line["residual_seconds"] < 1
+    assert len(line["raw"]) == 3
+
+
+def test_the_pace_leaves_out_what_a_call_costs(monkeypatch):
+    """A call of n steps takes 7 s and n milliseconds: a step takes a millisecond."""
+    monkeypatch.syspath_prepend(str(contenders.SCRIPTS))
+    import pace
+
+    measured = pace.pace(lambda n: 7.0 + 1e-3 * n, seconds=1.0)
+    assert measured["seconds_per_step"] == pytest.approx(1e-3)
+    with_growth = pace.pace(lambda n: 1e-6 * n, seconds=1.0)
+    assert with_growth["steps"] * 1e-6 >= 0.25
+
+
+def test_steps_are_held_against_floor_and_fastest_peer():
+    """A network of 921 parameters has 860 weights that multiply; the slower thread count of a peer does not count."""
+    assert step.weights(3, 20) == 860
+    assert step.floor(3, 20, 1000, 1e9) == pytest.approx(24 * 860 * 1000 / 1e9)
+    base = {"depth": 3, "width": 20, "chunk": None}
+    line = {"points": 1000, "residual_seconds": 1e-4}
+
+    def record(name, *paces):
+        lines = [{**line, "seconds_per_step": pace, "threads": k} for k, pace in enumerate(paces)]
+        place = {"status": "measured", "machine": MACHINE}
+        return {**place, "parameters": {**base, "contender": name}, "result": {"records": lines}}
+
+    records = {"a": record("pdesolve", 1e-3), "b": record("jinns", 3e-3), "c": record("pina", 9e-3, 2.5e-3)}
+    table = step.Step().table(records)
+    assert "| network, points | pdesolve | jinns | pina | pdesolve, r | fastest peer / ours | floor / ours |" in table
+    # 2.064e7 operations at 200 Gflop/s are 1.03e-4 s, a tenth of 1e-3 s.
+    assert "| 3 x 20, 1,000 | 0.001 | 0.003 | 0.0025 | 0.0001 | 2.5 | 10% |" in table
 
 
 def test_an_environment_that_cannot_be_built_is_a_failure(space, monkeypatch):

@@ -9,59 +9,42 @@ from typing import Any
 
 from .. import markdown
 from ..cell import AbstractSuite, Cell, Failed, Skipped
-from ..environments import Environment
+from ..contenders import CONTENDERS, SCRIPTS
 from ..machine import cores
 from ..solving import solve
 from ..workspace import THREADS, Workspace
 
-__all__ = ["PEERS", "Peer", "Peers"]
+__all__ = ["CASES", "Case", "Peers"]
 
-COMMON = ("numpy==2.4.6", "scipy==1.17.1", "deepxde==1.15.0")
 LIMIT = 1200.0
 """Seconds after which our own run gives up reaching the peer's error."""
 TIMEOUT = 4 * 3600.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Peer:
-    """A package with a recipe for a problem of ours.
+class Case:
+    """A peer's own recipe for a problem of ours.
 
     Args:
         problem: The problem's name here.
-        script: File in `peers/`; takes `--reference --records --seed --precision` and `options`, writes JSON lines.
-        environment: Where it runs.
-        variables: Environment variables it needs.
+        script: File in `peers/`; takes `--reference --records --seed --precision` and options, writes JSON lines.
         precision: That of its recipe.
-        threaded: Whether it uses OpenMP, so that its number of threads has to be chosen; it gets the faster one.
+        trial: Options of a short run whose last two records tell the speed; tried where threads have to be chosen.
         smoke: Options that make it short.
     """
 
     problem: str
     script: str
-    environment: Environment
-    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
     precision: str = "float32"
-    threaded: bool = False
     trial: tuple[str, ...] = ()
-    """Options of a short run whose last two records tell the speed."""
     smoke: tuple[str, ...] = ()
 
 
-PEERS = {
-    "deepxde-jax": Peer(
+CASES = {
+    "deepxde-jax": Case("burgers", "deepxde_burgers.py", smoke=("--adam", "20", "--every", "10")),
+    "deepxde-pytorch": Case(
         "burgers",
         "deepxde_burgers.py",
-        Environment("deepxde-jax", (*COMMON, "jax==0.10.2", "jaxlib==0.10.2", "flax==0.12.8", "optax==0.2.8")),
-        {"DDE_BACKEND": "jax"},
-        smoke=("--adam", "20", "--every", "10"),
-    ),
-    # Without an exact version pip may choose a build for GPUs of several gigabytes.
-    "deepxde-pytorch": Peer(
-        "burgers",
-        "deepxde_burgers.py",
-        Environment("deepxde-pytorch", (*COMMON, "torch==2.13.0")),
-        {"DDE_BACKEND": "pytorch"},
-        threaded=True,
         trial=("--adam", "200", "--lbfgs", "1", "--every", "100"),
         smoke=("--adam", "20", "--lbfgs", "5", "--every", "10"),
     ),
@@ -86,12 +69,12 @@ class Peers(AbstractSuite):
     def cells(self, options):
         """Return trials of thread counts, then pairs of theirs and ours, seed by seed."""
         cells = []
-        for name in options.peers or PEERS:
-            peer = PEERS[name]
-            group = f"{name}/{options.precision or peer.precision}"
-            given = {"peer": name, "precision": options.precision or peer.precision}
-            short = list(peer.smoke) if options.smoke else []
-            if peer.threaded and not options.smoke:
+        for name in [name for name in options.peers or CASES if name in CASES]:
+            case = CASES[name]
+            precision = options.precision or case.precision
+            group, given = f"{name}/{precision}", {"peer": name, "precision": precision}
+            short = list(case.smoke) if options.smoke else []
+            if CONTENDERS[name].threaded and not options.smoke:
                 for threads in sorted({1, cores()}):
                     cells.append(Cell(f"{group}/threads/{threads}", {**given, "role": "trial", "threads": threads}))
             for seed in range(1 if options.smoke else options.seeds or 2):
@@ -105,13 +88,13 @@ class Peers(AbstractSuite):
     def measure(self, cell, workspace, done):
         """Run one side."""
         given, group = cell.parameters, cell.key.rpartition("/")[0].rpartition("/")[0]
-        peer, name = PEERS[given["peer"]], f"peers/{cell.key.replace('/', '-')}"
+        peer, name = given["peer"], f"peers/{cell.key.replace('/', '-')}"
         if given["role"] == "ours":
-            return _ours(workspace, peer, done.get(f"{group}/theirs/{given['seed']}"), given, name)
-        if workspace.smoke and not peer.environment.ready(workspace):
+            return _ours(workspace, CASES[peer].problem, done.get(f"{group}/theirs/{given['seed']}"), given, name)
+        if workspace.smoke and not CONTENDERS[peer].ready(workspace):
             raise Skipped("its environment has not been built; a run without --smoke does that")
         if given["role"] == "trial":
-            result = _theirs(workspace, peer, given["precision"], 0, peer.trial, given["threads"], name)
+            result = _theirs(workspace, peer, given["precision"], 0, CASES[peer].trial, given["threads"], name)
             return {**result, "seconds_per_step": _pace(result["history"])}
         threads = _threads(done, group, workspace.threads)
         return _theirs(workspace, peer, given["precision"], given["seed"], given["options"], threads, name)
@@ -150,22 +133,23 @@ def _training(run: Mapping[str, Any]) -> float:
     return seconds["compile"] + seconds["train"]
 
 
-def _ours(workspace: Workspace, peer: Peer, theirs: Any, given: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _ours(workspace: Workspace, problem: str, theirs: Any, given: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Solve to the error that the peer has reached with the same seed."""
     if theirs is None:
         raise Skipped("there is no error of the peer's to reach")
     target = theirs["best_error"]
-    solved = solve(workspace, peer.problem, name=name, seed=given["seed"], seconds=given["limit"], target=target)
+    solved = solve(workspace, problem, name=name, seed=given["seed"], seconds=given["limit"], target=target)
     return {"target": target, **solved}
 
 
-def _theirs(workspace, peer, precision, seed, options, threads, name) -> dict[str, Any]:
+def _theirs(workspace: Workspace, peer: str, precision, seed, options, threads, name) -> dict[str, Any]:
     """Run the peer's recipe once."""
-    python, out = peer.environment.python(workspace), workspace.scratch(name)
-    reference, records = _reference(workspace, peer.problem), out / "records.jsonl"
-    script = Path(__file__).parents[1] / "peers" / peer.script
+    contender, case = CONTENDERS[peer], CASES[peer]
+    python, out = contender.python(workspace), workspace.scratch(name)
+    reference, records = _reference(workspace, case.problem), out / "records.jsonl"
+    script = SCRIPTS / case.script
     words = ["--reference", reference, "--records", records, "--seed", str(seed), "--precision", precision, *options]
-    variables = dict.fromkeys(THREADS, str(threads)) | dict(peer.variables)
+    variables = dict.fromkeys(THREADS, str(threads)) | contender.settings()
     run = workspace.check(workspace.run([python, script, *words], name=name, timeout=TIMEOUT, variables=variables))
     lines = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
     history = [line for line in lines if line["event"] == "error"]
@@ -181,7 +165,7 @@ def _theirs(workspace, peer, precision, seed, options, threads, name) -> dict[st
         "threads": threads,
         "process_seconds": run.seconds,
         "cpu_seconds": run.cpu_seconds,
-        "versions": peer.environment.versions(workspace),
+        "versions": contender.versions(workspace),
         "history": {
             column: [line[key] for line in finite]
             for column, key in {"steps": "step", "seconds": "seconds", "relative_l2": "relative_l2"}.items()
