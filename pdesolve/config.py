@@ -98,12 +98,20 @@ class StageConfig:
     """Stop when the relative L2 error (against the reference) falls to this."""
     options: dict[str, float | int | bool | str] = field(default_factory=dict)
     """Further keyword arguments of the optimiser, e.g. `learning_rate = 1e-3`."""
+    combine: str | None = None
+    """Rule that makes one gradient of those of the terms (`pdesolve list combinations`); their sum if not given."""
+    combine_options: dict[str, float | int | bool | str] = field(default_factory=dict)
+    """Keyword arguments of that rule, e.g. `length = "geometric"` for config."""
+    interior: int | None = None
+    """Points inside the domain in this stage, in place of `points.interior`: few are enough to begin with."""
     window: int | None = None
     """The time window (from 0) this stage belongs to; every one if not given."""
 
     def __post_init__(self):
         if self.steps is not None:
             _at_least(self, steps=0)
+        if self.interior is not None:
+            _at_least(self, interior=1)
         for name in ("seconds", "target"):
             value = getattr(self, name)
             if value is not None and not value > 0:

@@ -37,7 +37,7 @@ class Stage(eqx.Module):
         optimiser: The method.
         steps: Largest number of steps.
         seconds: Limit on the wall time of training and evaluation; compilation comes on top.
-        target: Stop when the evaluator's `relative_l2` is at most this.
+        target: Stop when the evaluator's `relative_l2` is at most this; where all stages to come would, the fit ends.
         chunk: Steps of one dispatch. Samples are refreshed, errors measured and checkpoints written between chunks.
         trainable: Trainables to a pytree prefix of booleans: what this stage changes; all inexact arrays if None.
         prepare: Optional change of the trainables when the stage begins, e.g. a warm start from another part.
@@ -199,6 +199,8 @@ class _Run:
         self.identity = identity
         self.checkpoint, self.checkpoint_seconds = checkpoint, checkpoint_seconds
         self.ledger, self.saved_at = _Ledger(), time.perf_counter()
+        self.errors: dict[str, float] = {}
+        """As last measured."""
 
     def all(self, trainables, layers, resume, interrupt) -> FitResult:
         ledger, state = self.ledger, None
@@ -212,7 +214,9 @@ class _Run:
             if state is None:
                 state = self._begin(stage, trainables if stage.prepare is None else stage.prepare(trainables), layers)
             state, status = self._stage(stage, state, interrupt)
-            if status in ("diverged", "interrupted") or ledger.stage == len(self.stages) - 1:
+            rest = self.stages[ledger.stage + 1 :]
+            done = status == "target_reached" and all(_reached(later, self.errors) for later in rest)
+            if status in ("diverged", "interrupted") or done or not rest:
                 break
             ledger.finished.append(ledger.step)
             ledger.stage, ledger.step, ledger.stage_seconds = ledger.stage + 1, 0, 0.0
@@ -271,7 +275,8 @@ class _Run:
         return jnp.asarray(self.ledger.step), jnp.asarray(active), jnp.asarray(float(total))
 
     def _measure(self, trainables) -> dict[str, float]:
-        return {} if self.evaluate is None else {k: float(v) for k, v in self.evaluate(trainables).items()}
+        self.errors = {} if self.evaluate is None else {k: float(v) for k, v in self.evaluate(trainables).items()}
+        return self.errors
 
     def _tell(self, stage, metrics) -> None:
         ledger = self.ledger
@@ -302,7 +307,7 @@ class _Run:
         context = Context(jnp.asarray(0), jnp.asarray(0.0), layers, stage.settings)
         evaluation = Evaluation(stage.objective, batches, {}, key, context, frozen)
         optimiser = stage.optimiser.init(evaluation, params)
-        return dataclasses.replace(state, optimiser=jax.tree.map(jnp.asarray, optimiser), rows=rows)
+        return _strong(dataclasses.replace(state, optimiser=jax.tree.map(jnp.asarray, optimiser), rows=rows))
 
     def _refresh(self, stage, state, key) -> _State | None:
         """Let samplers change generation, and tell rules and optimiser; None if a residual is not finite."""
@@ -369,6 +374,11 @@ def _is_fixed(node: Any) -> bool:
 
 def _is_trained(node: Any) -> bool:
     return eqx.is_inexact_array(node) and not _is_fixed(node)
+
+
+def _strong(state: _State) -> _State:
+    """Return the state with types of its own: weak ones, of Python numbers, would change and compile all anew."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype) if eqx.is_array(leaf) else leaf, state)
 
 
 def _constant(sampler: Any) -> bool:

@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import PyTree
 
 from . import registry
-from .config import PointsConfig, Recipe, StageConfig, planned
+from .config import PointsConfig, Recipe, planned
 from .errors import PdesolveError, UnknownNameError
 from .fit import FitResult, Report
 from .problem import Points, Values
@@ -102,8 +102,8 @@ def build_method(recipe: Recipe) -> AbstractMethod:
 def identity(problem: Any, recipe: Recipe) -> str:
     """Return what a checkpoint must agree with: problem and recipe, all but the budgets."""
     stages = planned(recipe).stages  # a schedule over other steps is another configuration
-    options = [(stage.optimiser, sorted(stage.options.items()), stage.window) for stage in stages]
-    return repr((type(problem).__qualname__, problem, dataclasses.replace(recipe, stages=(StageConfig(),)), options))
+    unlimited = tuple(dataclasses.replace(stage, steps=None, seconds=None, target=None) for stage in stages)
+    return repr((type(problem).__qualname__, problem, dataclasses.replace(recipe, stages=unlimited)))
 
 
 def refuse_pointwise_settings(recipe: Recipe) -> None:

@@ -20,7 +20,7 @@ from .family import AbstractFamily, FamilyData
 from .fit import Stage, fit
 from .method import AbstractMethod, Outcome, identity, refuse_points, refuse_pointwise_settings, resolved
 from .objective import Density, Objective, PointwiseBlock, Term
-from .optim import build_optimiser
+from .optim import build_stage_optimiser
 from .samplers import DataBatches
 
 __all__ = ["LearnedOperator", "OperatorLearning", "build_operator", "mean_relative_l2", "predict"]
@@ -168,7 +168,7 @@ def build_stages(recipe: Recipe, train: FamilyData) -> list[Stage]:
 def _stage(config: StageConfig, objective: Objective, recipe: Recipe) -> Stage:
     return Stage(
         objective,
-        build_optimiser(config.optimiser, config.options, steps=config.steps),
+        build_stage_optimiser(config),
         steps=config.steps,
         seconds=config.seconds,
         target=config.target,

@@ -23,7 +23,7 @@ from .geometry import AbstractDomain, SpaceTime
 from .method import AbstractMethod, Monitor, Outcome, identity, resolved
 from .nets import AbstractNetwork, PeriodicEmbedding, ScaledNetwork
 from .objective import Objective, PointwiseBlock, Term
-from .optim import build_optimiser
+from .optim import build_stage_optimiser
 from .problem import AbstractProblem, Condition, Points, Values, evaluation_grid
 from .samplers import AbstractSampler, AdaptivePoints, FixedSamples
 
@@ -427,16 +427,26 @@ def build_stages(problem: AbstractProblem, recipe: Recipe) -> list[Stage]:
     _check_conditions(problem, recipe)
     stages = []
     for window, domain in enumerate(windows_of(problem.domain(), recipe.windows)):
-        objective = build_objective(problem, recipe, domain, window)
         chosen = [config for config in recipe.stages if config.window in (None, window)]
         if not chosen:
             raise PdesolveError(f"no stage trains time window {window}; `stages` name others only.")
-        stages += [_stage(config, objective, recipe, window, config is chosen[0]) for config in chosen]
+        counts = {config.interior or recipe.points.interior for config in chosen}
+        objectives = {
+            count: build_objective(problem, _with_interior(recipe, count), domain, window) for count in counts
+        }
+        stages += [
+            _stage(config, objectives[config.interior or recipe.points.interior], recipe, window, config is chosen[0])
+            for config in chosen
+        ]
     terms = {term.name for stage in stages for term in stage.objective.terms}
     for name in recipe.weights:
         if name not in terms:
             raise UnknownNameError("loss term in `weights`", name, terms)
     return stages
+
+
+def _with_interior(recipe: Recipe, count: int) -> Recipe:
+    return dataclasses.replace(recipe, points=dataclasses.replace(recipe.points, interior=count))
 
 
 def _check_conditions(problem: AbstractProblem, recipe: Recipe) -> None:
@@ -459,10 +469,9 @@ def _check_conditions(problem: AbstractProblem, recipe: Recipe) -> None:
 
 
 def _stage(config: StageConfig, objective: Objective, recipe: Recipe, window: int, first: bool) -> Stage:
-    optimiser = build_optimiser(config.optimiser, config.options, steps=config.steps)
     return Stage(
         objective,
-        optimiser,
+        build_stage_optimiser(config),
         steps=config.steps,
         seconds=config.seconds,
         target=config.target,

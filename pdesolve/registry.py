@@ -1,4 +1,4 @@
-"""Names of problems, operators, networks, optimisers and methods, found through entry points.
+"""Names of problems, operators, networks, optimisers, combinations and methods, found through entry points.
 
 Listing names imports nothing; loading one imports only its module. A third party registers in its own
 `pyproject.toml` exactly as this distribution does:
@@ -18,7 +18,7 @@ from .errors import PdesolveError, UnknownNameError
 
 __all__ = ["GROUPS", "describe", "load", "names", "target"]
 
-GROUPS = ("problems", "operators", "networks", "optimisers", "methods")
+GROUPS = ("problems", "operators", "networks", "optimisers", "combinations", "methods")
 
 
 @functools.cache

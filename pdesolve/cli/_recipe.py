@@ -21,6 +21,7 @@ FLAGS: dict[str, tuple[str, type, str, Any]] = {
     "points": ("points.interior", PointsConfig, "N", integer),
     "windows": ("windows", Recipe, "N", integer),
     "optimiser": ("stages.optimiser", StageConfig, "OPTIMISER", str),
+    "combine": ("stages.combine", StageConfig, "RULE", str),
     "learning-rate": ("stages.options.learning_rate", StageConfig, "RATE", number),
     "steps": ("stages.steps", StageConfig, "N", integer),
     "seconds": ("stages.seconds", StageConfig, "SECONDS", number),
@@ -32,10 +33,11 @@ FLAGS: dict[str, tuple[str, type, str, Any]] = {
 
 OWN_WORDS = {
     "optimiser": "Registered optimiser, or any optax one; leaves one stage (`pdesolve list optimisers`).",
+    "combine": "Rule that makes one gradient of those of the loss terms (`pdesolve list combinations`); last stage.",
     "learning-rate": "Learning rate of an optimiser that has one (last stage).",
     "steps": "Number of steps of the last stage, in place of its limits.",
     "seconds": "Wall-clock limit of the last stage, in place of its limits.",
-    "target": "Stop when the relative L2 error falls to this (last stage); a larger one is exit code 1.",
+    "target": "Stop when the relative L2 error falls to this (all stages); a larger one is exit code 1.",
 }
 """Help where the option says more, or less, than the key's own documentation."""
 
@@ -91,6 +93,7 @@ def with_stage(
     stages: tuple[StageConfig, ...],
     *,
     optimiser: str | None = None,
+    combine: str | None = None,
     learning_rate: float | None = None,
     steps: int | None = None,
     seconds: float | None = None,
@@ -98,17 +101,22 @@ def with_stage(
 ) -> tuple[StageConfig, ...]:
     """Return stages as the options say.
 
-    An optimiser leaves one stage, with the last one's limits; another optimiser has no use for the former's options.
-    Steps and seconds replace the last stage's limits, so that asking for more than the recipe's does give more.
+    A target is one of all stages. An optimiser leaves one stage, with the last one's limits; another optimiser has no
+    use for the former's options. Steps and seconds replace the last stage's limits, so that asking for more than the
+    recipe's does give more.
     """
     last = stages[-1] if stages else StageConfig()
     if optimiser is not None:
         options = last.options if optimiser == last.optimiser else {}
         last = dataclasses.replace(last, optimiser=optimiser, options=options, window=None)
+    if combine is not None:
+        options = last.combine_options if combine == last.combine else {}
+        last = dataclasses.replace(last, combine=combine, combine_options=options)
     if learning_rate is not None:
         last = dataclasses.replace(last, options={**last.options, "learning_rate": learning_rate})
     if steps is not None or seconds is not None:
         last = dataclasses.replace(last, steps=steps, seconds=seconds)
-    if target is not None:
+    if target is not None:  # wherever it is reached, the run ends
         last = dataclasses.replace(last, target=target)
+        stages = tuple(dataclasses.replace(stage, target=target) for stage in stages)
     return (last,) if optimiser is not None else (*stages[:-1], last)

@@ -16,7 +16,7 @@ from ..family import AbstractFamily, FamilyData
 from ..fit import Stage, fit
 from ..method import AbstractMethod, Outcome, identity, refuse_points, refuse_pointwise_settings, resolved
 from ..objective import Objective
-from ..optim import build_optimiser
+from ..optim import build_stage_optimiser
 from .flow_map import FlowMap, generate
 from .objective import VelocityField, flow_matching_block
 from .paths import LinearPath
@@ -123,7 +123,7 @@ def _stage(config: StageConfig, objective: Objective) -> Stage:
         )
     return Stage(
         objective,
-        build_optimiser(config.optimiser, config.options, steps=config.steps),
+        build_stage_optimiser(config),
         steps=config.steps,
         seconds=config.seconds,
         chunk=CHUNK,

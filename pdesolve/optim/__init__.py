@@ -6,6 +6,16 @@ from .._lazy import attach
 
 if TYPE_CHECKING:
     from .build import build_optimiser as build_optimiser
+    from .build import build_stage_optimiser as build_stage_optimiser
+    from .combine import IMTLG as IMTLG
+    from .combine import ConFIG as ConFIG
+    from .combine import DualProj as DualProj
+    from .combine import Mean as Mean
+    from .combine import MomentumConFIG as MomentumConFIG
+    from .combine import MultiAdam as MultiAdam
+    from .combine import PCGrad as PCGrad
+    from .combine import Sum as Sum
+    from .combine import UPGrad as UPGrad
     from .first_order import FirstOrder as FirstOrder
     from .lbfgs import LBFGS as LBFGS
     from .levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
@@ -15,9 +25,19 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "AbstractOptimiser": ".optimiser",
+        "ConFIG": ".combine",
+        "DualProj": ".combine",
+        "IMTLG": ".combine",
+        "Mean": ".combine",
+        "MomentumConFIG": ".combine",
+        "MultiAdam": ".combine",
+        "PCGrad": ".combine",
+        "Sum": ".combine",
+        "UPGrad": ".combine",
         "FirstOrder": ".first_order",
         "LBFGS": ".lbfgs",
         "LevenbergMarquardt": ".levenberg_marquardt",
         "build_optimiser": ".build",
+        "build_stage_optimiser": ".build",
     },
 )

@@ -8,12 +8,12 @@ import optax
 import optax.contrib
 
 from .. import registry
-from ..config import DECAY_STEPS
+from ..config import DECAY_STEPS, StageConfig
 from ..errors import PdesolveError, UnknownNameError
 from .first_order import FirstOrder
 from .optimiser import AbstractOptimiser
 
-__all__ = ["build_optimiser", "learning_rate_schedule", "optax_names"]
+__all__ = ["build_optimiser", "build_stage_optimiser", "learning_rate_schedule", "optax_names"]
 
 SCHEDULES = ("constant", "cosine", "exponential")
 
@@ -54,6 +54,30 @@ def learning_rate_schedule(
     return optax.join_schedules([optax.linear_schedule(0.0, rate, warmup), falling], [warmup]) if warmup else falling
 
 
+def build_stage_optimiser(stage: StageConfig) -> AbstractOptimiser:
+    """Return the optimiser of a stage, with its combination rule if it names one.
+
+    Raises:
+        UnknownNameError: For an unknown optimiser, rule or option.
+        PdesolveError: If the optimiser does not follow a gradient that could be combined.
+    """
+    optimiser = build_optimiser(stage.optimiser, stage.options, steps=stage.steps)
+    if stage.combine is None:
+        if stage.combine_options:
+            raise PdesolveError("`combine_options` belong to `combine`, which is not given.")
+        return optimiser
+    if not isinstance(optimiser, FirstOrder):
+        raise PdesolveError(
+            f"`combine` makes one gradient of several, but {stage.optimiser!r} follows more than a gradient. Use a "
+            "first-order optimiser such as adam."
+        )
+    if optimiser.combine is not None:
+        raise PdesolveError(f"{stage.optimiser!r} has a rule of its own; leave out `combine`.")
+    rule = registry.load("combinations", stage.combine)
+    _check(f"combination {stage.combine!r}", stage.combine_options, inspect.signature(rule).parameters)
+    return FirstOrder(optimiser.transformation, rule(**stage.combine_options))
+
+
 def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None = None) -> AbstractOptimiser:
     """Build a registered optimiser, or any optax one by name.
 
@@ -69,14 +93,14 @@ def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None 
     """
     if name in registry.names("optimisers"):
         constructor = registry.load("optimisers", name)
-        _check(name, options, inspect.signature(constructor).parameters)
+        _check(f"optimiser {name!r}", options, inspect.signature(constructor).parameters)
         return constructor(**options)
     known = optax_names()
     if name not in known:
         raise UnknownNameError("optimiser", name, {*registry.names("optimisers"), *known})
     own = inspect.signature(known[name]).parameters
     scheduled = {"learning_rate", "schedule", "warmup", "final", "decay_steps", "clip"}
-    _check(name, options, {*own, *scheduled})
+    _check(f"optimiser {name!r}", options, {*own, *scheduled})
     options = dict(options)
     rate = learning_rate_schedule(
         options.pop("learning_rate", 1e-3),
@@ -95,7 +119,7 @@ def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None 
     return FirstOrder(transformation)
 
 
-def _check(name: str, options: Mapping[str, Any], known: Any) -> None:
+def _check(owner: str, options: Mapping[str, Any], known: Any) -> None:
     for option in options:
         if option not in known:
-            raise UnknownNameError(f"option of optimiser {name!r}", option, known)
+            raise UnknownNameError(f"option of {owner}", option, known)

@@ -65,6 +65,10 @@ def test_order_of_recipe_file_and_options(run, engine, here):
             {"stages": (StageConfig("adam", steps=5), StageConfig(seconds=3.0, options=LAST.options))},
         ),
         (
+            ["--optimiser", "adam", "--combine", "config"],
+            {"stages": (StageConfig("adam", seconds=7.0, combine="config"),)},
+        ),
+        (
             ["--target", "1e-3"],
             {"stages": (StageConfig("adam", steps=5), StageConfig(seconds=7.0, target=1e-3, options=LAST.options))},
         ),

@@ -13,7 +13,7 @@ import pytest
 from pdesolve.fit import Stage, fit
 from pdesolve.nets import MLP
 from pdesolve.objective import BatchBlock, Density, Objective, PointwiseBlock, Rows, Term
-from pdesolve.optim import FirstOrder, LevenbergMarquardt
+from pdesolve.optim import FirstOrder, LevenbergMarquardt, Mean
 from pdesolve.rows import AbstractRowRule, CausalWeights, ResidualAttention
 from pdesolve.samplers import AdaptivePoints, DataBatches, FixedSamples, FreshSamples
 
@@ -163,7 +163,7 @@ def test_two_terms_of_one_forward_pass(key):
 
     sampler = DataBatches(data, 8, prepare)
     objective = Objective((PointwiseBlock(residual, sampler, (Term("flow"), Term("physics"))),))
-    combine = FirstOrder(optax.adam(1e-2), combine=lambda g: jax.tree.map(lambda leaf: jnp.mean(leaf, axis=0), g))
+    combine = FirstOrder(optax.adam(1e-2), combine=Mean())
     first, result = train(objective, network(key, 3, 3), combine)
     assert result.history[-1]["loss"] < first
     assert len(calls) <= 2 * 4  # traced once or twice for each of the two fits' programs, not once for each term

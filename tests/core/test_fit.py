@@ -8,7 +8,7 @@ import optax
 import pytest
 
 from pdesolve.errors import PdesolveError
-from pdesolve.fit import Stage, fit
+from pdesolve.fit import Stage, _chunk, fit
 from pdesolve.linalg import gram
 from pdesolve.nets import MLP, FourierFeatures
 from pdesolve.objective import Context, Density, Evaluation, Objective, PointwiseBlock, Squares, Term
@@ -282,3 +282,28 @@ def test_chunks_bound_memory_and_change_nothing(key):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14)
     memory = [c.memory_analysis().temp_size_in_bytes for c in (whole, parts)]
     assert memory[1] < memory[0] / 4, memory
+
+
+def test_a_target_reached_ends_all_stages_that_share_it(key):
+    """The second stage is not begun where it would stop at once; one with a sharper target is."""
+    x = jnp.linspace(-1, 1, 64)[:, None]
+
+    def evaluate(model):
+        return {"relative_l2": float(jnp.linalg.norm(jax.vmap(model)(x)[:, 0] - jnp.sin(2 * x[:, 0])))}
+
+    def run(second):
+        objective = regression(FixedSamples(x))
+        stages = [Stage(objective, LevenbergMarquardt(), steps=500, chunk=5, target=t) for t in (1e-1, second)]
+        return fit(stages, network(key), evaluate=evaluate)
+
+    assert len(run(1e-1).steps) == 1 and run(1e-1).status == "target_reached"
+    sharper = run(1e-2)
+    assert len(sharper.steps) == 2 and sharper.steps[1] > 0 and sharper.status == "target_reached"
+
+
+def test_a_step_is_compiled_once(key):
+    """Types of the first state are those of every later one: weak ones would compile the chunk a second time."""
+    stage = Stage(regression(AdaptivePoints(points, 32)), LevenbergMarquardt(), steps=6, chunk=2)
+    before = _chunk._cached._cache_size()
+    fit([stage], network(key))
+    assert _chunk._cached._cache_size() == before + 1

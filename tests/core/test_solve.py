@@ -533,3 +533,11 @@ def test_masked_outside_the_domain(tmp_path):
     assert solution.summary["relative_l2"] < 1e-2
     stored = Solution.load(tmp_path / "disk.h5").dataset.u.values.squeeze()
     np.testing.assert_array_equal(stored, solution.dataset.u.values)
+
+
+def test_a_stage_may_begin_with_few_points():
+    """Each stage has its own number of points inside; the others are the recipe's."""
+    stages = (StageConfig(steps=1, interior=16), StageConfig(steps=1))
+    first, second = build_stages(Heat1D(), dataclasses.replace(SMALL, stages=stages))
+    counts = [stage.objective.blocks[0].sampler.num_points for stage in (first, second)]
+    assert counts == [16, SMALL.points.interior]

@@ -1,0 +1,88 @@
+"""Combination rules in training: by name, with options, and refused where they have no meaning."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from pdesolve import registry, solve
+from pdesolve.config import NetworkConfig, PointsConfig, StageConfig
+from pdesolve.errors import PdesolveError, UnknownNameError
+from pdesolve.fit import Stage, fit
+from pdesolve.objective import Objective, PointwiseBlock, Term
+from pdesolve.optim import ConFIG, FirstOrder, Sum, build_stage_optimiser
+from pdesolve.samplers import FixedSamples
+from problems import Heat1D
+
+
+def valley(params, sample, key, context):
+    """Two losses with one minimiser, (1, 2), and scales that differ by 1e4."""
+    x, y = params
+    return {"large": 100.0 * (x - 1.0), "small": jnp.stack([y - 2.0 + (x - 1.0), 0.1 * (x - 1.0)])}
+
+
+OBJECTIVE = Objective((PointwiseBlock(valley, FixedSamples(jnp.zeros((1, 1))), (Term("large"), Term("small"))),))
+
+
+def test_a_rule_steers_the_descent():
+    """Of both losses the same share is taken at every step: Sum follows the large one, ConFIG both."""
+    start = jnp.array([0.5, 0.0])
+
+    def after(rule, steps):
+        return fit([Stage(OBJECTIVE, FirstOrder(optax.sgd(1e-5), rule), steps=steps, chunk=50)], start)
+
+    both, one = after(ConFIG(), 200), after(Sum(), 200)
+    assert abs(float(both.trainables[1]) - 0.0) > 3 * abs(float(one.trainables[1]) - 0.0)
+    plain = fit([Stage(OBJECTIVE, FirstOrder(optax.sgd(1e-5)), steps=200, chunk=50)], start)
+    np.testing.assert_allclose(one.trainables, plain.trainables, rtol=1e-9)
+    assert {"cosine", "degenerate", "non_finite_terms"} <= set(both.history[-1])
+
+
+def test_every_registered_rule_trains():
+    """By name, five steps, on the gradients of two terms."""
+    for name in registry.names("combinations"):
+        optimiser = build_stage_optimiser(StageConfig("adam", steps=5, combine=name))
+        result = fit([Stage(OBJECTIVE, optimiser, steps=5, chunk=5)], jnp.array([0.5, 0.0]))
+        assert result.status == "completed", name
+        assert np.isfinite(result.trainables).all(), name
+
+
+@pytest.mark.parametrize("name", ["multiadam", "momentum_config"])
+def test_methods_with_names_of_their_own(name):
+    """By name, with a schedule: both losses fall by a factor of a hundred; a rule beside their own is refused."""
+    options = {"learning_rate": 4e-2, "schedule": "cosine", "decay_steps": 600}
+    result = fit(
+        [Stage(OBJECTIVE, build_stage_optimiser(StageConfig(name, options=options)), steps=600, chunk=50)],
+        jnp.array([0.5, 0.0]),
+    )
+    first = {"loss/large": 0.5 * 50.0**2, "loss/small": 0.5 * (2.5**2 + 0.05**2)}
+    assert all(result.history[-1][term] < 0.01 * value for term, value in first.items())
+    with pytest.raises(PdesolveError, match=f"'{name}' has a rule of its own"):
+        build_stage_optimiser(StageConfig(name, steps=1, combine="config"))
+
+
+def test_a_problem_with_conditions_in_its_loss():
+    """Heat with its conditions as terms, ConFIG on their gradients: the loss falls, the angle is told."""
+    recipe = dataclasses.replace(
+        Heat1D().recipe(),
+        network=NetworkConfig(width=8, depth=2),
+        points=PointsConfig(interior=64, boundary=16),
+        exact=False,
+        stages=(StageConfig("adam", steps=75, options={"learning_rate": 3e-3}, combine="config"),),
+    )
+    solution = solve(Heat1D(), recipe, classical=False)
+    assert solution.history[-1]["loss"] < solution.history[0]["loss"]
+    assert 0 < solution.history[-1]["cosine"] <= 1
+
+
+def test_errors():
+    with pytest.raises(UnknownNameError, match=r"unknown combination 'confg'\. Did you mean 'config'"):
+        build_stage_optimiser(StageConfig("adam", steps=1, combine="confg"))
+    with pytest.raises(UnknownNameError, match=r"option of combination 'config' 'lenght'.*Did you mean 'length'"):
+        build_stage_optimiser(StageConfig("adam", steps=1, combine="config", combine_options={"lenght": "minimum"}))
+    with pytest.raises(PdesolveError, match="'levenberg_marquardt' follows more than a gradient"):
+        build_stage_optimiser(StageConfig(steps=1, combine="config"))
+    with pytest.raises(PdesolveError, match="belong to `combine`"):
+        build_stage_optimiser(StageConfig("adam", steps=1, combine_options={"length": "minimum"}))
