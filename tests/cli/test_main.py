@@ -79,7 +79,10 @@ def test_version(run):
         (["--verison"], "unknown option '--verison'. Did you mean '--version'? Known: --help, --version."),
         (["rod"], "unknown command 'rod'. Did you mean `pdesolve solve rod`?"),
         (["rod.py"], "unknown command 'rod.py'. Did you mean `pdesolve solve rod.py`?"),
-        (["list", "problem"], "unknown group 'problem'. Did you mean 'problems'? Known: methods, networks, operators,"),
+        (
+            ["list", "problem"],
+            "unknown group 'problem'. Did you mean 'problems'? Known: combinations, methods, networks, operators,",
+        ),
         (["doctor", "--fix"], "unknown option '--fix'. Known: --help."),
     ],
 )

@@ -70,7 +70,12 @@ def test_order_of_recipe_file_and_options(run, engine, here):
         ),
         (
             ["--target", "1e-3"],
-            {"stages": (StageConfig("adam", steps=5), StageConfig(seconds=7.0, target=1e-3, options=LAST.options))},
+            {
+                "stages": (
+                    StageConfig("adam", steps=5, target=1e-3),
+                    StageConfig(seconds=7.0, target=1e-3, options=LAST.options),
+                )
+            },
         ),
         (["--optimiser", "lbfgs"], {"stages": (StageConfig("lbfgs", seconds=7.0),)}),
         (["--optimiser", "levenberg_marquardt"], {"stages": (LAST,)}),

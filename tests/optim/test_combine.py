@@ -165,7 +165,7 @@ def test_library_pseudo_inverses_fail_there():
 def test_three_of_four_nearly_opposed_in_single_precision():
     """One gradient at cosine -0.99 to its nearly equal others: four equal cosines to a part in a thousand."""
     noise = jax.random.normal(jax.random.key(1), (5, 200_000), jnp.float32)
-    family = noise[0] + 0.1 * noise[1:4]
+    family = noise[:1] + 0.1 * noise[1:4]
     g = jnp.concatenate([family, -noise[:1] + 0.14 * noise[4:]]) * jnp.array([1.0, 5.0, 0.2, 30.0])[:, None]
     found = cosines(np.asarray(g, np.float64), np.asarray(ConFIG()(g), np.float64))
     np.testing.assert_allclose(found, found.mean(), rtol=1e-3)

@@ -88,12 +88,19 @@ class ConFIG(AbstractSpanRule):
     def _bisector(self, rows: UnitRows, smallest: float) -> tuple[Float[Array, " m"], dict[str, Array]]:
         """Two terms: the sum of the unit rows, without a division but by the norms."""
         both = jnp.all(rows.present)
-        common = 0.5 * optax.tree.norm(rows.sum(jnp.ones(2, rows.lengths.dtype)))  # sqrt((1 + c) / 2)
+        total = rows.sum(jnp.ones(2, rows.lengths.dtype))
+        common = 0.5 * optax.tree.norm(total)  # sqrt((1 + c) / 2)
+        # Rounding of the lengths tilts the sum where the rows are nearly opposed: of (1 + t) u_1 + (1 - t) u_2 that is
+        # sought whose products with both are equal.
+        first, second = rows.products(total)
+        apart = 4.0 - 4.0 * common**2  # |u_1 - u_2|^2
+        tilt = jnp.where(both & (apart > 1.0), (second - first) / jnp.where(apart > 1.0, apart, 1.0), 0.0)
         visible = ~both | (common > smallest)
         both_cosines = jnp.where(both, common, 1.0) * rows.present
         length = self._length(rows, both_cosines)
         scale = jnp.where(both, 1.0 / (2.0 * jnp.where(common > 0, common, 1.0)), 1.0)
-        weights = jnp.where(visible, length * scale, 0.0) * rows.present
+        turned = jnp.stack([1.0 + tilt, 1.0 - tilt])
+        weights = jnp.where(visible, length * scale, 0.0) * turned * rows.present
         return weights, {"degenerate": ~visible, "cosine": jnp.where(both, common, 1.0)}
 
     def _length(self, rows: UnitRows, cosines: Float[Array, " m"]) -> Float[Array, ""]:
