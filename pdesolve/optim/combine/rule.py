@@ -101,10 +101,11 @@ def count_terms(gradients: PyTree) -> int:
     Raises:
         PdesolveError: If there is no leaf, or lengths differ.
     """
-    lengths = {leaf.shape[0] if leaf.ndim else None for leaf in jax.tree.leaves(gradients)}
-    if len(lengths) != 1 or None in lengths:
+    leaves = jax.tree.leaves(gradients)
+    lengths = sorted({leaf.shape[0] for leaf in leaves if leaf.ndim})
+    if len(lengths) != 1 or any(leaf.ndim == 0 for leaf in leaves):
         raise PdesolveError(
-            "stacked gradients need leaves with one common leading axis, the terms; got leading lengths "
-            f"{sorted(map(str, lengths))}."
+            f"stacked gradients need leaves with one common leading axis, the terms; got leading lengths {lengths}, and "
+            f"{sum(leaf.ndim == 0 for leaf in leaves)} scalars."
         )
-    return lengths.pop()
+    return int(lengths[0])
