@@ -105,7 +105,7 @@ def count_terms(gradients: PyTree) -> int:
     lengths = sorted({leaf.shape[0] for leaf in leaves if leaf.ndim})
     if len(lengths) != 1 or any(leaf.ndim == 0 for leaf in leaves):
         raise PdesolveError(
-            f"stacked gradients need leaves with one common leading axis, the terms; got leading lengths {lengths}, and "
-            f"{sum(leaf.ndim == 0 for leaf in leaves)} scalars."
+            "stacked gradients need leaves with one common leading axis, the terms; got leading lengths "
+            f"{lengths}, and {sum(leaf.ndim == 0 for leaf in leaves)} scalars."
         )
     return int(lengths[0])

@@ -10,7 +10,7 @@ __all__ = ["Mean", "Sum"]
 
 
 class Sum(AbstractSpanRule):
-    r"""The weighted sum $\sum_i w_i g_i$, plain by default; terms that are not finite are left out.
+    r"""The sum of the gradients, weighted or plain; terms that are not finite are left out.
 
     Args:
         scale: w, one number for each term; 1 if None.
@@ -27,7 +27,7 @@ class Sum(AbstractSpanRule):
 
 
 class Mean(AbstractSpanRule):
-    r"""The mean $\frac1m \sum_i g_i$; terms that are not finite count as zero."""
+    """The mean of the gradients; terms that are not finite count as zero."""
 
     def weights(self, rows):
         """The lengths over m."""
