@@ -52,7 +52,8 @@ class UPGrad(AbstractSpanRule):
 class DualProj(AbstractSpanRule):
     r"""Projection of the mean gradient onto the cone of directions that lower every loss.
 
-    $A = \pi(\sum_i p_i g_i)$ with the projection of `UPGrad`. Conflict free, in the span of the gradients; not linear under their scaling.
+    $A = \pi(\sum_i p_i g_i)$ with the projection of `UPGrad`. Conflict free, in the span of the gradients; not linear
+    under their scaling.
 
     Args:
         preference: p, one number for each term, not negative; 1/m if None.
