@@ -261,7 +261,7 @@ def _vanishes(problem: AbstractProblem, recipe: Recipe, residual: Callable, samp
     few = jax.tree.map(lambda leaf: leaf[:16], sampler.samples)
     values = eqx.filter_jit(jax.vmap(lambda sample: residual(ansatz, sample, jax.random.key(0), None)))(few)
     largest = max(float(jnp.abs(value).max()) for value in values.values())
-    return largest < float(jnp.finfo(float).eps) ** (1 / 3)
+    return largest < float(jnp.finfo(jnp.zeros(0).dtype).eps) ** (1 / 3)  # of the type that is computed in
 
 
 def _fixed(samples: dict[str, Any]) -> FixedSamples:

@@ -4,6 +4,7 @@ from typing import Any
 
 import optax
 
+from ..config import DECAY_STEPS
 from .build import learning_rate_schedule
 from .combine import MomentumConFIG, MultiAdam
 from .first_order import FirstOrder
@@ -21,7 +22,7 @@ def multiadam(
     schedule: str = "constant",
     warmup: int = 0,
     final: float = 1e-2,
-    decay_steps: int = 10_000,
+    decay_steps: int = DECAY_STEPS,
 ) -> FirstOrder:
     """MultiAdam: an Adam for each loss term, whose updates are averaged.
 
@@ -51,7 +52,7 @@ def momentum_config(
     schedule: str = "constant",
     warmup: int = 0,
     final: float = 1e-2,
-    decay_steps: int = 10_000,
+    decay_steps: int = DECAY_STEPS,
 ) -> FirstOrder:
     """M-ConFIG: ConFIG of averaged gradients, one of them renewed at each step.
 
