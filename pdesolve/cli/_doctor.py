@@ -56,6 +56,7 @@ def _machine() -> Iterator[tuple[str, str]]:
     yield "platform", platform.platform()
     yield "cores", str(os.cpu_count())
     yield "devices", ", ".join(f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices())
+    yield "OpenBLAS spins", f"2^{os.environ.get('OPENBLAS_THREAD_TIMEOUT', '26')} cycles after a call"
     yield "x64", "on: the command line turns it on where a recipe asks for float64"
     yield "matmul precision", str(jax.config.jax_default_matmul_precision)  # pyright: ignore[reportAttributeAccessIssue]
 

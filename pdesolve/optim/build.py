@@ -10,12 +10,15 @@ import optax.contrib
 from .. import registry
 from ..config import DECAY_STEPS, StageConfig
 from ..errors import PdesolveError, UnknownNameError
+from .combine import AbstractRule
 from .first_order import FirstOrder
 from .optimiser import AbstractOptimiser
 
 __all__ = ["build_optimiser", "build_stage_optimiser", "learning_rate_schedule", "optax_names"]
 
 SCHEDULES = ("constant", "cosine", "exponential")
+SCHEDULED = ("learning_rate", "schedule", "warmup", "final", "decay_steps")
+"""Options that describe a learning rate."""
 
 
 def optax_names() -> dict[str, Callable[..., optax.GradientTransformation]]:
@@ -81,42 +84,52 @@ def build_stage_optimiser(stage: StageConfig) -> AbstractOptimiser:
 def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None = None) -> AbstractOptimiser:
     """Build a registered optimiser, or any optax one by name.
 
+    A combination rule that is registered as an optimiser is followed by plain descent.
+
     Args:
         name: Name of either.
-        options: Keyword arguments. For optax: `learning_rate` (default 1e-3), `schedule`, `warmup`, `final`,
-            `decay_steps`, `clip` (global norm), and the transformation's own.
+        options: Keyword arguments. For optax and for rules: `learning_rate` (default 1e-3), `schedule`, `warmup`,
+            `final`, `decay_steps`, `clip` (global norm), and their own.
         steps: Planned steps, over which a schedule falls unless `decay_steps` is given.
 
     Raises:
         UnknownNameError: For an unknown optimiser or option; the message gives the nearest name.
         PdesolveError: If an option has a value its optimiser refuses.
     """
+    known = optax_names()
     if name in registry.names("optimisers"):
         constructor = registry.load("optimisers", name)
-        _check(f"optimiser {name!r}", options, inspect.signature(constructor).parameters)
-        return constructor(**options)
-    known = optax_names()
-    if name not in known:
+        if not issubclass(constructor, AbstractRule):
+            _check(f"optimiser {name!r}", options, inspect.signature(constructor).parameters)
+            return constructor(**options)
+    elif name in known:
+        constructor = known[name]
+    else:
         raise UnknownNameError("optimiser", name, {*registry.names("optimisers"), *known})
-    own = inspect.signature(known[name]).parameters
-    scheduled = {"learning_rate", "schedule", "warmup", "final", "decay_steps", "clip"}
-    _check(f"optimiser {name!r}", options, {*own, *scheduled})
-    options = dict(options)
-    rate = learning_rate_schedule(
-        options.pop("learning_rate", 1e-3),
-        options.pop("schedule", "constant"),
-        steps=options.pop("decay_steps", steps or DECAY_STEPS),
-        warmup=options.pop("warmup", 0),
-        final=options.pop("final", 1e-2),
-    )
-    clip = options.pop("clip", None)
+    _check(f"optimiser {name!r}", options, {*inspect.signature(constructor).parameters, *SCHEDULED, "clip"})
+    own = {key: value for key, value in options.items() if key not in {*SCHEDULED, "clip"}}
+    rate = _rate({key: value for key, value in options.items() if key in SCHEDULED}, steps)
     try:
-        transformation = known[name](learning_rate=rate, **options)
+        if inspect.isclass(constructor):
+            rule, transformation = constructor(**own), optax.sgd(rate)
+        else:
+            rule, transformation = None, constructor(learning_rate=rate, **own)
     except (TypeError, ValueError) as error:
-        raise PdesolveError(f"optimiser {name!r} refuses its options {options}: {error}") from error
-    if clip is not None:
-        transformation = optax.chain(optax.clip_by_global_norm(clip), transformation)
-    return FirstOrder(transformation)
+        raise PdesolveError(f"optimiser {name!r} refuses its options {own}: {error}") from error
+    if "clip" in options:
+        transformation = optax.chain(optax.clip_by_global_norm(options["clip"]), transformation)
+    return FirstOrder(transformation, rule)
+
+
+def _rate(options: Mapping[str, Any], steps: int | None) -> optax.Schedule | float:
+    """Return the learning rate that the options among `SCHEDULED` describe."""
+    return learning_rate_schedule(
+        options.get("learning_rate", 1e-3),
+        options.get("schedule", "constant"),
+        steps=options.get("decay_steps", steps or DECAY_STEPS),
+        warmup=options.get("warmup", 0),
+        final=options.get("final", 1e-2),
+    )
 
 
 def _check(owner: str, options: Mapping[str, Any], known: Any) -> None:

@@ -27,7 +27,7 @@ def network(key, inputs=1, outputs=1):
 
 
 def train(objective, trainables, optimiser=ADAM, **stage):
-    """Ten steps; the loss is finite throughout and ends below its start."""
+    """Take ten steps, all of them, to a finite loss; return the first loss and the result."""
     result = fit([Stage(objective, optimiser, steps=10, chunk=5, **stage)], trainables)
     assert result.status in ("completed", "stalled") and result.steps == (10,)
     first = fit([Stage(objective, optimiser, steps=1, chunk=5, **stage)], trainables).history[0]["loss"]

@@ -50,8 +50,7 @@ class ConFIG(AbstractSpanRule):
         PdesolveError: If the direction weights are not positive, or not as many as the terms.
 
     References:
-        Liu, Chu, Thuerey, ConFIG: towards conflict-free training of physics informed neural networks, ICLR (2025),
-        eqs. (2) to (5).
+        Liu, Chu, Thuerey, ConFIG: towards conflict-free training of physics informed neural networks, ICLR (2025).
     """
 
     length: str = eqx.field(static=True, default="projection")

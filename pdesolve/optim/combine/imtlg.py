@@ -19,7 +19,7 @@ class IMTLG(AbstractSpanRule):
     nearly vanishes, or rows are dependent, the update is zero and `degenerate` is true.
 
     References:
-        Liu et al., Towards impartial multi-task learning, ICLR (2021), eqs. (4) and (5).
+        Liu et al., Towards impartial multi-task learning, ICLR (2021).
     """
 
     def weights(self, rows):

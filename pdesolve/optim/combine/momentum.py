@@ -37,23 +37,23 @@ class MomentumConFIG(AbstractRule):
     have turned into h: $q = (F_t - \beta_1 F_{t-1}) / (1 - \beta_1)$ with $F_t = (1 - \beta_1^t)\, h$. Follow it with
     plain descent: the division by the second moment has been made.
 
-    With `turns`, a step renews so many terms in turn and costs as many backward passes, one in the paper. Until every
-    term has been seen, the update is zero. The guarantees of ConFIG hold for the averages, and not after the division.
-    One term gives Adam. A common factor of all losses changes nothing; with `length` `geometric` or `first` neither
-    does a factor of one.
+    A step renews as many terms as `turns` says, one after the other, by as many backward passes; in `fit` the losses of
+    all terms are evaluated besides. Until every term has been seen, the update is zero. The guarantees of ConFIG hold
+    for the averages, and not after the division. One term gives Adam. A common factor of all losses changes nothing;
+    with `length` `geometric` or `first` neither does a factor of one.
 
     Args:
-        turns: Terms renewed in a step; all if None.
+        turns: Terms renewed in a step, 1 as published; all if None.
         beta1: Decay of the first moments.
         beta2: Decay of the second moment.
         eps: Added to the root of the second moment.
         length: Rule for ConFIG's length.
 
     References:
-        Liu, Chu, Thuerey, ConFIG, ICLR (2025), algorithm 1.
+        Liu, Chu, Thuerey, ConFIG, ICLR (2025); the order of operations is that of its program, conflictfree 0.1.8.
     """
 
-    turns: int | None = eqx.field(static=True, default=None)
+    turns: int | None = eqx.field(static=True, default=1)
     beta1: float = eqx.field(static=True, default=0.9)
     beta2: float = eqx.field(static=True, default=0.999)
     eps: float = eqx.field(static=True, default=1e-8)

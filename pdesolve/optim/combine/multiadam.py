@@ -45,7 +45,7 @@ class MultiAdam(AbstractRule):
 
     References:
         Yao et al., MultiAdam: parameter-wise scale-invariant optimizer for multiscale training of physics-informed
-        neural networks, ICML (2023), algorithm 1.
+        neural networks, ICML (2023); options as in the program of PINNacle.
     """
 
     groups: tuple[int, ...] | None = eqx.field(static=True, default=None)

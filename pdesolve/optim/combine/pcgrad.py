@@ -18,7 +18,7 @@ class PCGrad(AbstractSpanRule):
     it makes (0.4, -0.2), which raises the second loss.
 
     References:
-        Yu, Kumar, Gupta, Levine, Hausman, Finn, Gradient surgery for multi-task learning, NeurIPS (2020), algorithm 1.
+        Yu, Kumar, Gupta, Levine, Hausman, Finn, Gradient surgery for multi-task learning, NeurIPS (2020).
     """
 
     def weights(self, rows):

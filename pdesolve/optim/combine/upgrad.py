@@ -35,7 +35,7 @@ class UPGrad(AbstractSpanRule):
         preference: p, one number for each term, not negative; 1/m if None.
 
     References:
-        Quinton, Rey, Jacobian descent for multi-objective optimization (2024), definition 2 and proposition 1.
+        Quinton, Rey, Jacobian descent for multi-objective optimization (2024), arXiv 2406.16232.
     """
 
     preference: tuple[float, ...] | None = eqx.field(static=True, default=None)
@@ -59,7 +59,7 @@ class DualProj(AbstractSpanRule):
         preference: p, one number for each term, not negative; 1/m if None.
 
     References:
-        Lopez-Paz, Ranzato, Gradient episodic memory for continual learning, NeurIPS (2017), eq. (11).
+        Lopez-Paz, Ranzato, Gradient episodic memory for continual learning, NeurIPS (2017).
     """
 
     preference: tuple[float, ...] | None = eqx.field(static=True, default=None)

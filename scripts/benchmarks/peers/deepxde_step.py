@@ -3,17 +3,8 @@
 import deepxde as dde
 import numpy as np
 from deepxde.backend import backend_name
-from pace import CONDITION, LEARNING_RATE, VISCOSITY, arguments, clocked, measure
-
-
-def residual(x, y):
-    """u_t + u u_x - viscosity u_xx."""
-    u_x = dde.grad.jacobian(y, x, i=0, j=0)
-    u_t = dde.grad.jacobian(y, x, i=0, j=1)
-    u_xx = dde.grad.hessian(y, x, i=0, j=0)
-    if backend_name == "jax":  # fields and derivatives come with the functions that give them
-        y, u_x, u_t, u_xx = y[0], u_x[0], u_t[0], u_xx[0]
-    return u_t + y * u_x - VISCOSITY * u_xx
+from deepxde_burgers import residual
+from pace import CONDITION, LEARNING_RATE, arguments, clocked, measure
 
 
 def build(given, points):

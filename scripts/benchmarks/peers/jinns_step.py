@@ -38,6 +38,7 @@ def build(given, points):
         dynamic_loss=jinns.loss.BurgersEquation(Tmax=1.0),
         boundary_condition=jinns.loss.Dirichlet(),
         initial_condition_fun=lambda x: -jnp.sin(jnp.pi * x),
+        loss_weights=jinns.loss.LossWeightsPDENonStatio(dyn_loss=1.0, initial_condition=1.0, boundary_loss=1.0),
         params=params,
     )
     optimiser = optax.adam(LEARNING_RATE)
