@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from .batching import map_samples
 from .errors import PdesolveError
 from .linalg import gram
 from .rows import AbstractRowRule
@@ -166,7 +167,9 @@ class PointwiseBlock(AbstractBlock):
 
     def evaluate(self, trainables, samples, key, context):
         """Map `residual` over the samples."""
-        return self._map(lambda sample, key: self.residual(trainables, sample, key, context), samples, key), {}
+        return self._map(
+            lambda sample, key: self.residual(trainables, sample, key, context), samples, key, map_samples
+        ), {}
 
     def jacobian(self, params, unfilter, samples, key, context):
         """Pull back each component of each term, sharing one forward pass a sample."""
@@ -179,7 +182,7 @@ class PointwiseBlock(AbstractBlock):
             values, pullback, z = jax.vjp(flat, params, has_aux=True)
             return z, jax.vmap(lambda cotangent: pullback(cotangent)[0])(jnp.eye(len(values), dtype=values.dtype))
 
-        z, stacked = self._map(rows, samples, key)
+        z, stacked = self._map(rows, samples, key, jax.vmap)
         jacobians, start = {}, 0
         for term in self.terms:
             size = z[term.name][0].size
@@ -187,10 +190,10 @@ class PointwiseBlock(AbstractBlock):
             start += size
         return z, jacobians
 
-    def _map(self, function, samples, key):
+    def _map(self, function, samples, key, vmap):
         keys = jax.random.split(key, jax.tree.leaves(samples)[0].shape[0])
         if self.chunk is None:
-            return jax.vmap(function)(samples, keys)
+            return vmap(function)(samples, keys)
         # Without the checkpoint a gradient would keep the intermediate values of all chunks.
         return jax.lax.map(jax.checkpoint(lambda pair: function(*pair)), (samples, keys), batch_size=self.chunk)
 

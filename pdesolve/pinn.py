@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from . import registry
+from .batching import map_samples
 from .calculus import field_at, pointwise
 from .comparison import Comparison
 from .config import DataConfig, NetworkConfig, PointsConfig, Recipe, StageConfig
@@ -497,7 +498,7 @@ def _warm_start(window: int, ansatz: Ansatz) -> Ansatz:
 @eqx.filter_jit
 def _evaluate(ansatz: Ansatz, problem: AbstractProblem, exact: bool, window: int, points: Array) -> Array:
     function = Fields(ansatz.networks[window], ansatz.problem(problem), exact)
-    return jax.lax.map(function, points, batch_size=2**16) if len(points) > 2**16 else jax.vmap(function)(points)
+    return jax.lax.map(function, points, batch_size=2**16) if len(points) > 2**16 else map_samples(function)(points)
 
 
 def check_finite(objective: Objective, ansatz: Ansatz) -> None:

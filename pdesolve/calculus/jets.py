@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 from jaxtyping import Array, Float, PyTree
 
+from ..batching import batched_one
 from ..errors import PdesolveError
 from ._algebra import Algebra, Jet, Key, Laplacian, MultiIndex, unit
 from ._nested import nested_jets
@@ -76,12 +77,20 @@ def derivatives(
 
 def _variables(point: Array, algebra: Algebra) -> Jet:
     """The coordinates themselves: first derivatives are unit vectors, higher ones vanish."""
+    one = batched_one(point.dtype)
     streams: dict[Key, Any] = {algebra.zero: point}
     for axis in range(algebra.num_axes):
         direction = unit(axis, algebra.num_axes)
         if direction in algebra.keys:
-            streams[direction] = jnp.zeros_like(point).at[axis].set(1)
+            streams[direction] = _direction(point, axis, one)
     return Jet(streams, algebra.zero)
+
+
+def _direction(point: Array, axis: int, one: Array | None) -> Array:
+    """Return a unit vector, batched if the one is."""
+    if one is None:
+        return jnp.zeros_like(point).at[axis].set(1)
+    return jax.lax.pad(one, jnp.zeros((), point.dtype), [(axis, len(point) - 1 - axis, 0)])
 
 
 def _derivative(output: Any, key: Key, algebra: Algebra) -> Array:

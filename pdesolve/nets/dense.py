@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..batching import add_constant
+
 __all__ = ["Dense", "FactorisedDense", "make_dense"]
 
 
@@ -19,7 +21,7 @@ class Dense(eqx.Module):
 
     def __call__(self, h: Float[Array, " in"]) -> Float[Array, " out"]:
         """Return W h + b."""
-        return self.weight @ h + self.bias
+        return add_constant(self.weight @ h, self.bias)
 
 
 class FactorisedDense(eqx.Module):
@@ -35,7 +37,7 @@ class FactorisedDense(eqx.Module):
 
     def __call__(self, h: Float[Array, " in"]) -> Float[Array, " out"]:
         """Return diag(exp(s)) V h + b."""
-        return jnp.exp(self.log_scale) * (self.direction @ h) + self.bias
+        return add_constant(jnp.exp(self.log_scale)[:, None] * self.direction @ h, self.bias)
 
 
 def make_dense(

@@ -1,0 +1,37 @@
+r"""Mapping over samples so that they become the last axis of every intermediate value.
+
+`jax.vmap` puts the batch last in a product $W h$ of a constant matrix with a batched vector, but first in a sum $h + b$
+with a constant vector, and then every later value follows. On a CPU elementwise work over rows of samples is up to
+twice as fast as over rows of a layer's few units. Written as $h + b\,e$ with a batched $e = (1)$, the sum is that of
+two products, and the batch stays last.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jaxtyping import Array, Float
+
+__all__ = ["add_constant", "batched_one", "map_samples"]
+
+_AXIS = "samples last"
+
+
+def map_samples(function: Callable) -> Callable:
+    """Return the function mapped over the first axis of its arguments, samples last inside: `jax.vmap` otherwise."""
+    return jax.vmap(function, axis_name=_AXIS)
+
+
+def batched_one(dtype: Any) -> Float[Array, "1"] | None:
+    """Return the vector (1), batched, within `map_samples`; None outside."""
+    try:
+        index = jax.lax.axis_index(_AXIS)
+    except NameError:
+        return None
+    return (0 * index + 1).astype(dtype)[None]  # the compiler sees that this is constant
+
+
+def add_constant(h: Float[Array, " n"], b: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Return h + b for a vector b that does not depend on the sample."""
+    one = batched_one(b.dtype)
+    return h + (b if one is None else jax.lax.dot(b[:, None], one))
