@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .lid_driven_cavity import LidDrivenCavity as LidDrivenCavity
     from .poisson_1d import Poisson1D as Poisson1D
     from .poisson_2d import Poisson2D as Poisson2D
+    from .poisson_2d_c import Poisson2DC as Poisson2DC
     from .random_field_1d import RandomField1D as RandomField1D
     from .schrodinger import Schrodinger as Schrodinger
     from .wave_1d import Wave1D as Wave1D
@@ -34,6 +35,7 @@ __getattr__, __dir__, __all__ = attach(
         "LidDrivenCavity": ".lid_driven_cavity",
         "Poisson1D": ".poisson_1d",
         "Poisson2D": ".poisson_2d",
+        "Poisson2DC": ".poisson_2d_c",
         "RandomField1D": ".random_field_1d",
         "Schrodinger": ".schrodinger",
         "Wave1D": ".wave_1d",

@@ -19,12 +19,15 @@ from .suites.latency import Latency
 from .suites.peers import Peers
 from .suites.problems import Problems
 from .suites.residual import Residual
+from .suites.solve import Solve
 from .suites.step import Step
 from .workspace import ROOT, Workspace, cache_directory, private
 
 __all__ = ["SUITES", "main"]
 
-SUITES: dict[str, AbstractSuite] = {suite.name: suite for suite in (Latency(), Residual(), Step(), Problems(), Peers())}
+SUITES: dict[str, AbstractSuite] = {
+    suite.name: suite for suite in (Latency(), Residual(), Step(), Problems(), Peers(), Solve())
+}
 """In the order of the document; quick ones first."""
 
 
