@@ -98,7 +98,7 @@ class OperatorLearning(AbstractMethod):
             )
         refuse_pointwise_settings(recipe)
         refuse_points(recipe)
-        train, validation, test = _draw(problem, recipe)
+        train, validation, test = draw_samples(problem, recipe)
         model = LearnedOperator(
             build_operator(problem, recipe),
             ChannelNormaliser.fit(train.inputs),
@@ -138,7 +138,7 @@ class OperatorLearning(AbstractMethod):
         return None
 
 
-def _draw(problem: AbstractFamily, recipe: Recipe) -> tuple[FamilyData, FamilyData, FamilyData]:
+def draw_samples(problem: AbstractFamily, recipe: Recipe) -> tuple[FamilyData, FamilyData, FamilyData]:
     """Return training, validation and test samples; there are half as many for validation as for the test."""
     config = recipe.data
     counts = config.train, max(1, config.test // 2), config.test

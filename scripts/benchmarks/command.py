@@ -15,10 +15,15 @@ from .contenders import PEERS
 from .document import write_document
 from .machine import Watch, commit, cores, machine, versions
 from .store import Store
+from .suites.combine import Combine
+from .suites.honest import Honest
 from .suites.latency import Latency
+from .suites.memory import Memory
+from .suites.operators import Operators
 from .suites.peers import Peers
 from .suites.problems import Problems
 from .suites.residual import Residual
+from .suites.scaling import Scaling
 from .suites.solve import Solve
 from .suites.step import Step
 from .workspace import ROOT, Workspace, cache_directory, private
@@ -26,7 +31,11 @@ from .workspace import ROOT, Workspace, cache_directory, private
 __all__ = ["SUITES", "main"]
 
 SUITES: dict[str, AbstractSuite] = {
-    suite.name: suite for suite in (Latency(), Residual(), Step(), Problems(), Peers(), Solve())
+    suite.name: suite
+    for suite in (
+        *(Latency(), Residual(), Step(), Memory(), Scaling(), Combine()),
+        *(Operators(), Problems(), Honest(), Peers(), Solve()),
+    )
 }
 """In the order of the document; quick ones first."""
 

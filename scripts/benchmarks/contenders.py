@@ -8,7 +8,7 @@ from pathlib import Path
 from .environments import Environment
 from .workspace import ROOT, Workspace
 
-__all__ = ["CONTENDERS", "OURS", "PEERS", "SCRIPTS", "Contender"]
+__all__ = ["COMBINERS", "CONTENDERS", "OURS", "PEERS", "PINNS", "SCRIPTS", "Contender", "chosen"]
 
 OURS = "pdesolve"
 SCRIPTS = Path(__file__).with_name("peers")
@@ -62,7 +62,26 @@ CONTENDERS = {
     "pina": Contender(
         Environment("pina", (*_NUMERICS, *_TORCH, "lightning==2.6.6", "pina-mathlab==0.3.2.post2610")), threaded=True
     ),
+    "conflictfree": Contender(Environment("conflictfree", (*_NUMERICS, *_TORCH, "conflictfree==0.1.8")), threaded=True),
+    "torchjd": Contender(
+        Environment("torchjd", (*_NUMERICS, *_TORCH, "torchjd==0.18.0", "qpsolvers==4.13.0", "quadprog==0.1.14")),
+        threaded=True,
+    ),
+    "neuraloperator": Contender(
+        Environment("neuraloperator", (*_NUMERICS, *_TORCH, "neuraloperator==2.0.0")), threaded=True
+    ),
+    "scikit-fem": Contender(Environment("scikit-fem", (*_NUMERICS, "scikit-fem==12.0.2"))),
 }
 """By the name on the command line."""
 
+PINNS = ("deepxde-jax", "deepxde-pytorch", "jinns", "pina")
+"""Peers that train physics-informed networks."""
+COMBINERS = ("conflictfree", "torchjd")
+"""Peers that combine gradients."""
 PEERS = tuple(name for name in CONTENDERS if name != OURS)
+"""All of them."""
+
+
+def chosen(peers: tuple[str, ...] | None, among: tuple[str, ...]) -> tuple[str, ...]:
+    """Return this package and the peers of a suite, those asked for if any are."""
+    return (OURS, *(name for name in among if peers is None or name in peers))

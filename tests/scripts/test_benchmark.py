@@ -12,7 +12,7 @@ from pdesolve.errors import PdesolveError
 from scripts.benchmarks import command, contenders, document, environments, machine, markdown, workspace
 from scripts.benchmarks.cell import AbstractSuite, Cell, Failed, Options, Skipped
 from scripts.benchmarks.store import Store
-from scripts.benchmarks.suites import peers, problems, step
+from scripts.benchmarks.suites import combine, honest, memory, operators, peers, problems, scaling, solve, step
 from scripts.benchmarks.suites.latency import Latency
 from scripts.benchmarks.suites.residual import Residual
 
@@ -250,7 +250,7 @@ import argparse, json, os
 parser = argparse.ArgumentParser()
 for name in ("reference", "records", "seed", "precision"):
     parser.add_argument(f"--{name}")
-parser.add_argument("--fail", action="store_true")
+parser.add_argument("--fail")
 given = parser.parse_args()
 if given.fail:
     raise SystemExit("no such backend")
@@ -314,7 +314,7 @@ def test_a_target_we_miss_is_no_time(tmp_path, monkeypatch, peer):
 def test_a_peer_that_crashes_is_a_row(tmp_path, monkeypatch, peer):
     """Its last words and its log are kept, and our side is skipped."""
     stub_solve(monkeypatch, peers)
-    monkeypatch.setitem(peers.CASES, "deepxde-jax", peers.Case("burgers", peer.script, smoke=("--fail",)))
+    monkeypatch.setitem(peers.CASES, "deepxde-jax", peers.Case("burgers", peer.script, smoke=(("fail", 1),)))
     assert call(peers.Peers(), tmp_path / "performance", "--peers", "deepxde-jax", "--smoke") == 1
     page = (tmp_path / "performance.md").read_text()
     assert "`deepxde-jax/float32/theirs/0` failed: exit code 1: no such backend (log: `CACHE/" in page
@@ -324,7 +324,7 @@ def test_a_peer_that_crashes_is_a_row(tmp_path, monkeypatch, peer):
 def test_our_own_steps_are_measured(tmp_path, space):
     """The script runs in this interpreter as the peers' run in theirs; only its own environment is asked for."""
     cells = step.Step().cells(Options(smoke=True))
-    assert [cell.parameters["contender"] for cell in cells] == list(contenders.CONTENDERS)
+    assert [cell.parameters["contender"] for cell in cells] == [contenders.OURS, *contenders.PINNS]
     with pytest.raises(Skipped):
         step.Step().measure(cells[-1], space, {})
     given = {**cells[0].parameters, "points": [64], "width": 4, "depth": 1, "chunk": 16}
@@ -362,6 +362,136 @@ def test_steps_are_held_against_floor_and_fastest_peer():
     assert "| network, points | pdesolve | jinns | pina | pdesolve, r | fastest peer / ours | floor / ours |" in table
     # 2.064e7 operations at 200 Gflop/s are 1.03e-4 s, a tenth of 1e-3 s.
     assert "| 3 x 20, 1,000 | 0.001 | 0.003 | 0.0025 | 0.0001 | 2.5 | 10% |" in table
+
+
+def measured(result, **parameters):
+    return {"status": "measured", "machine": MACHINE, "parameters": parameters, "result": result}
+
+
+def race(*pairs):
+    seconds, errors = zip(*pairs, strict=True)
+    return measured({"history": {"steps": list(range(len(pairs))), "seconds": seconds, "relative_l2": errors}})
+
+
+def test_a_race_is_told_in_times_to_errors():
+    """The first time counts; what a package has not reached in its time is a lower bound; a NaN is no error."""
+    records = {
+        "burgers/pdesolve/0": race((1.0, 0.5), (2.0, 9e-3), (4.0, 5e-4), (8.0, 6e-4)),
+        "burgers/jinns/0": race((10.0, 0.1), (30.0, 1e-2), (100.0, 8e-3)),
+        "burgers/jinns/1": race((10.0, 0.1), (50.0, 1e-2), (100.0, 9e-3)),
+        "burgers/pina/0": race((10.0, 0.3), (20.0, None)),
+        "burgers/pina/threads/1": race((1.0, 1e-9)),
+    }
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in solve.Solve().table(records).splitlines()[2:]]
+    assert rows[0] == ["burgers, pdesolve", "1", "5.0e-04", "", "2", "", "4", "", "-", ""]
+    assert rows[1] == [
+        *["burgers, jinns", "2", "8.5e-03 (8.0e-03 to 9.0e-03)", "17", "40 (30 to 50)", "20"],
+        *["-", "> 25", "-", "-"],
+    ]
+    assert rows[2][2:6] == ["3.0e-01", "6e+02", "-", "> 10"]
+    assert len(rows) == 3  # a trial of threads is no run
+
+
+def test_the_race_gives_everyone_the_same_points(tmp_path, space):
+    """Points of all conditions of a field together, with the reference's values; outside the domain there is none."""
+    import numpy as np
+
+    path, network = solve._data(space, "poisson_2d_c")
+    with np.load(path) as data:
+        assert network == {"depth": 3, "width": 20}
+        assert data["interior"].shape == (4096, 2)
+        assert data["points_u"].shape == (8 * 512, 2)
+        assert np.abs(data["values_u"] - np.repeat([1.0, 0.0], 4 * 512)).max() < 1e-12
+        centres = 0.3 * np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+        assert np.linalg.norm(data["points"][:, None] - centres, axis=-1).min() >= 0.1 - 1e-12
+        assert data["values"].shape == (len(data["points"]), 1)
+
+
+def test_our_rules_are_measured_and_right(space):
+    """On small stacks all results have the properties that their rules claim."""
+    cell = combine.Combine().cells(Options(smoke=True))[0]
+    given = {**cell.parameters, "terms": [2, 3], "sizes": [20_000]}
+    result = combine.Combine().measure(Cell("pdesolve/2/0", given), space, {})
+    lines = result["records"]
+    assert len(lines) == 10 and all(line["seconds"] > 0 for line in lines)
+    assert all(map(combine.correct, lines))
+    table = combine.Combine().table({"pdesolve/2/0": measured(result, **given)})
+    assert "✗" not in table and "config, 2, 20,000" in table
+
+
+@pytest.mark.parametrize(
+    ("rule", "cosines", "right"),
+    [
+        *[("config", [0.3, 0.3005], True), ("config", [0.3, 0.31], False), ("config", [-0.3, -0.3], False)],
+        *[("imtlg", [-0.3, -0.3], True), ("imtlg", [0.3, 0.1], False)],
+        *[("upgrad", [0.9, 0.0], True), ("upgrad", [0.9, -0.01], False), ("pcgrad", [0.9, -0.3], True)],
+        ("config", None, False),
+    ],
+)
+def test_a_wrong_combination_is_marked(rule, cosines, right):
+    """Each rule is held to what it claims, and to no more."""
+    line = {"rule": rule, "terms": 2, "size": 1000, "seconds": 1e-3, "cosines": cosines}
+    assert combine.correct(line) is right
+    table = combine.Combine().table({"a": measured({"records": [line]}, contender="torchjd", threads=1)})
+    assert ("✗" in table) is not right
+    # Five reads and writes of 1000 numbers of 4 bytes at 10 GB/s.
+    assert combine.floor(2, 1000, 1e10) == pytest.approx(5 * 4000 / 1e10)
+
+
+def test_exponents_are_those_of_a_power_law():
+    """Twice the operations in 2^1.5 the time."""
+    assert scaling.exponent([1, 2, 4], [1.0, 2**1.5, 8.0]) == pytest.approx(1.5)
+    assert math.isnan(scaling.exponent([1], [1.0]))
+
+
+def test_growth_with_dimensions_is_measured(space):
+    """Our own script, small."""
+    cell = next(c for c in scaling.Scaling().cells(Options(smoke=True)) if c.parameters["what"] == "dimensions")
+    result = scaling.Scaling().measure(cell, space, {})
+    assert result["operations"] == [4, 6] and all(seconds > 0 for seconds in result["seconds"])
+    assert "| dimensions 2 to 32 |" in scaling.Scaling().table({cell.key: measured(result)})
+
+
+def test_memory_is_that_of_the_process(space):
+    """More than the interpreter's 10 MB, less than 10 GB; chunks have a column of their own."""
+    suite = memory.Memory()
+    keys = [cell.key for cell in suite.cells(Options())]
+    assert {"pdesolve/100000", "pdesolve*/1000000", "jinns/100000"} <= set(keys) and "jinns/1000000" not in keys
+    result = suite.measure(suite.cells(Options(smoke=True))[0], space, {})
+    assert 1e7 < result["peak_bytes"] < 1e10
+    records = {"pdesolve/1000": measured({"peak_bytes": 2e8}), "pdesolve*/100000": measured({"peak_bytes": 3e8})}
+    assert "| 100,000 |  | 300 |" in suite.table(records)
+
+
+def test_operators_are_compared_by_step_and_error(monkeypatch, space):
+    """Ours by the command line; a row for each package and number of threads."""
+    asked = stub_solve(monkeypatch, operators)
+    suite = operators.Operators()
+    cells = suite.cells(Options(seeds=1))
+    result = suite.measure(cells[0], space, {})
+    assert (asked[0]["problem"], asked[0]["steps"]) == ("burgers_family", 1000)
+    assert result == {"relative_l2": 1e-4, "seconds_per_step": 8e-3, "first_seconds": 2.0}
+    assert "| pdesolve, " in suite.table({cells[0].key: measured(result)})
+    assert [cell.parameters["contender"] for cell in cells][1:] == ["neuraloperator"] * (len(cells) - 1)
+
+
+def test_the_winner_is_bold():
+    """The fastest to an error; a way that does not reach it has a dash."""
+    records = {
+        "heat_1d/network": measured({"levels": {"0.01": 3.0, "0.001": None}}),
+        "heat_1d/classical": measured({"levels": {"0.01": 0.5, "0.001": 0.6}, "method": "m"}),
+    }
+    table = honest.Honest().table(records)
+    assert "| heat_1d, network | 3 | - | - | - |" in table
+    assert "| heat_1d, classical (m) | **0.5** | **0.6** | - | - |" in table
+
+
+def test_classical_solvers_meet_the_errors(space):
+    """Our own, by the script; looser errors are not dearer than they have to be."""
+    suite = honest.Honest()
+    cell = next(c for c in suite.cells(Options(problems=("poisson_2d",))) if c.key.endswith("classical"))
+    levels = suite.measure(cell, space, {})["levels"]
+    assert set(levels) == {"0.01", "0.001", "0.0001", "1e-06"} and all(0 < t < 1 for t in levels.values())
 
 
 def test_an_environment_that_cannot_be_built_is_a_failure(space, monkeypatch):

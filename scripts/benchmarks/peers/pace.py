@@ -10,7 +10,9 @@ by a tanh network in float32 and Adam with learning rate 1e-3, on a given number
 
 import argparse
 import json
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -71,6 +73,12 @@ def clocked(action: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def peak_bytes() -> int:
+    """Return the most memory that this process has held."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def measure(given: argparse.Namespace, build: Callable, choose_threads: Callable[[int], None] | None = None) -> None:
     """Write a line for each number of points and of threads.
 
@@ -87,5 +95,6 @@ def measure(given: argparse.Namespace, build: Callable, choose_threads: Callable
                 run, residual = build(given, points)
                 record = {"points": points, "threads": threads, **pace(run, given.seconds)}
                 record["residual_seconds"] = repeated(residual, given.seconds / 4)
+                record["peak_bytes"] = peak_bytes()
                 file.write(json.dumps(record) + "\n")
                 file.flush()

@@ -2,17 +2,17 @@
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import markdown
 from ..cell import AbstractSuite, Cell, Failed, Skipped
-from ..contenders import CONTENDERS, SCRIPTS
+from ..contenders import CONTENDERS
 from ..machine import cores
+from ..scripted import run_script
 from ..solving import solve
-from ..workspace import THREADS, Workspace
+from ..workspace import Workspace
 
 __all__ = ["CASES", "Case", "Peers"]
 
@@ -36,17 +36,17 @@ class Case:
     problem: str
     script: str
     precision: str = "float32"
-    trial: tuple[str, ...] = ()
-    smoke: tuple[str, ...] = ()
+    trial: tuple[tuple[str, int], ...] = ()
+    smoke: tuple[tuple[str, int], ...] = ()
 
 
 CASES = {
-    "deepxde-jax": Case("burgers", "deepxde_burgers.py", smoke=("--adam", "20", "--every", "10")),
+    "deepxde-jax": Case("burgers", "deepxde_burgers.py", smoke=(("adam", 20), ("every", 10))),
     "deepxde-pytorch": Case(
         "burgers",
         "deepxde_burgers.py",
-        trial=("--adam", "200", "--lbfgs", "1", "--every", "100"),
-        smoke=("--adam", "20", "--lbfgs", "5", "--every", "10"),
+        trial=(("adam", 200), ("lbfgs", 1), ("every", 100)),
+        smoke=(("adam", 20), ("lbfgs", 5), ("every", 10)),
     ),
 }
 
@@ -91,8 +91,6 @@ class Peers(AbstractSuite):
         peer, name = given["peer"], f"peers/{cell.key.replace('/', '-')}"
         if given["role"] == "ours":
             return _ours(workspace, CASES[peer].problem, done.get(f"{group}/theirs/{given['seed']}"), given, name)
-        if workspace.smoke and not CONTENDERS[peer].ready(workspace):
-            raise Skipped("its environment has not been built; a run without --smoke does that")
         if given["role"] == "trial":
             result = _theirs(workspace, peer, given["precision"], 0, CASES[peer].trial, given["threads"], name)
             return {**result, "seconds_per_step": _pace(result["history"])}
@@ -144,18 +142,13 @@ def _ours(workspace: Workspace, problem: str, theirs: Any, given: Mapping[str, A
 
 def _theirs(workspace: Workspace, peer: str, precision, seed, options, threads, name) -> dict[str, Any]:
     """Run the peer's recipe once."""
-    contender, case = CONTENDERS[peer], CASES[peer]
-    python, out = contender.python(workspace), workspace.scratch(name)
-    reference, records = _reference(workspace, case.problem), out / "records.jsonl"
-    script = SCRIPTS / case.script
-    words = ["--reference", reference, "--records", records, "--seed", str(seed), "--precision", precision, *options]
-    variables = dict.fromkeys(THREADS, str(threads)) | contender.settings()
-    run = workspace.check(workspace.run([python, script, *words], name=name, timeout=TIMEOUT, variables=variables))
-    lines = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
+    case = CASES[peer]
+    words = {"reference": _reference(workspace, case.problem), "seed": seed, "precision": precision, **dict(options)}
+    lines, facts = run_script(workspace, peer, case.script, words, name=name, timeout=TIMEOUT, threads=threads)
     history = [line for line in lines if line["event"] == "error"]
     finite = [line for line in history if line["relative_l2"] == line["relative_l2"]]  # NaN differs from itself
     if not finite:
-        raise Failed("no finite error was recorded", str(run.log))
+        raise Failed("no finite error was recorded", str(workspace.work / "logs" / f"{name}.log"))
     best = min(finite, key=lambda line: line["relative_l2"])
     return {
         "best_error": best["relative_l2"],
@@ -163,9 +156,7 @@ def _theirs(workspace: Workspace, peer: str, precision, seed, options, threads, 
         "best_step": best["step"],
         "stages": lines[0]["stages"],
         "threads": threads,
-        "process_seconds": run.seconds,
-        "cpu_seconds": run.cpu_seconds,
-        "versions": contender.versions(workspace),
+        **facts,
         "history": {
             column: [line[key] for line in finite]
             for column, key in {"steps": "step", "seconds": "seconds", "relative_l2": "relative_l2"}.items()

@@ -7,7 +7,7 @@ from .. import markdown
 from ..cell import AbstractSuite, Cell
 from ..solving import solve
 
-__all__ = ["Problems"]
+__all__ = ["Problems", "residual_problems"]
 
 SEEDS = {"burgers": 3}
 """Seeds of a problem unless the command line says otherwise; 1 where not named."""
@@ -34,7 +34,7 @@ class Problems(AbstractSuite):
         """Return all problems with the first seed, then with the next, so that half a run says something of all."""
         if options.smoke:
             return [Cell("poisson_1d/0", {"problem": "poisson_1d", "seed": 0, "steps": 5})]
-        names = options.problems or _residual_problems()
+        names = options.problems or residual_problems()
         suffix = "" if options.seconds is None else f"_{options.seconds:g}"
         budget = {} if options.seconds is None else {"seconds": options.seconds}
         counts = {name: options.seeds or SEEDS.get(name, 1) for name in names}
@@ -84,7 +84,7 @@ def _row(name: str, group: list[Any]) -> list[str]:
     ]
 
 
-def _residual_problems() -> tuple[str, ...]:
+def residual_problems() -> tuple[str, ...]:
     """Return the problems that a network solves by its residual; families of problems are learned from data."""
     from pdesolve import registry
 

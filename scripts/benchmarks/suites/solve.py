@@ -1,6 +1,5 @@
 """A race: the same problem, network and points for all, so many seconds each, and how far everyone gets."""
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
@@ -8,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from .. import markdown
-from ..cell import AbstractSuite, Cell, Failed, Skipped
-from ..contenders import CONTENDERS, OURS, SCRIPTS
+from ..cell import AbstractSuite, Cell
+from ..contenders import CONTENDERS, OURS, PINNS, chosen
 from ..machine import cores
+from ..scripted import run_script
 from ..solving import solve
-from ..workspace import THREADS, Workspace
+from ..workspace import Workspace
 
-__all__ = ["Solve"]
+__all__ = ["Solve", "time_to"]
 
 PROBLEMS = ("burgers", "helmholtz_2d", "kovasznay", "poisson_2d_c")
 LEVELS = (1e-2, 1e-3, 1e-4)
@@ -44,7 +44,7 @@ class Solve(AbstractSuite):
 
     def cells(self, options):
         """Return trials, then all packages in turn for each problem, seed by seed."""
-        names = [OURS, *(options.peers or (name for name in CONTENDERS if name != OURS))]
+        names = chosen(options.peers, PINNS)
         problems = PROBLEMS[:1] if options.smoke else options.problems or PROBLEMS
         seconds = 3.0 if options.smoke else options.seconds or SECONDS
         cells = []
@@ -69,9 +69,6 @@ class Solve(AbstractSuite):
         if given["contender"] == OURS:
             result = solve(workspace, given["problem"], name=name, seed=given["seed"], seconds=given["seconds"])
             return {"history": result["history"], "summary": result["summary"]}
-        contender = CONTENDERS[given["contender"]]
-        if workspace.smoke and not contender.ready(workspace):
-            raise Skipped("its environment has not been built; a run without --smoke does that")
         threads = given["threads"] or _threads(done, cell.key.rpartition("/")[0], workspace.threads)
         return _race(workspace, given, threads, name)
 
@@ -100,26 +97,19 @@ def _precision(name: str) -> str:
 
 def _race(workspace: Workspace, given: Mapping[str, Any], threads: int, name: str) -> dict[str, Any]:
     """Run a package's script once."""
-    contender, out = CONTENDERS[given["contender"]], workspace.scratch(name)
-    python, records = contender.python(workspace), out / "records.jsonl"
     data, network = _data(workspace, given["problem"])
-    script = SCRIPTS / f"{given['contender'].partition('-')[0]}_race.py"
-    words = {"data": data, "records": records, "threads": threads, **network}
+    script = f"{given['contender'].partition('-')[0]}_race.py"
+    words = {"data": data, "threads": threads, **network}
     words |= {key: given[key] for key in ("problem", "seconds", "seed", "precision")}
-    variables = dict.fromkeys(THREADS, str(threads)) | contender.settings()
-    command = [python, script, *(f"--{key}={value}" for key, value in words.items())]
-    run = workspace.check(workspace.run(command, name=name, timeout=20 * given["seconds"] + 300, variables=variables))
-    lines = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
-    if not lines:
-        raise Failed("no error was recorded", str(run.log))
+    timeout = 20 * given["seconds"] + 300
+    lines, facts = run_script(workspace, given["contender"], script, words, name=name, timeout=timeout, threads=threads)
     columns = {"steps": "step", "seconds": "seconds", "relative_l2": "relative_l2"}
     # JSON has no NaN: a run that diverged has no error from there on.
     history = {name: [_finite(line[key]) for line in lines] for name, key in columns.items()}
     return {
         "history": {**history, "stages": [line["stage"] for line in lines]},
         "threads": threads,
-        "process_seconds": run.seconds,
-        "versions": contender.versions(workspace),
+        **facts,
     }
 
 
@@ -169,7 +159,7 @@ def _best(history: Mapping[str, list[Any]]) -> float:
     return min((error for error in history["relative_l2"] if error is not None), default=math.inf)
 
 
-def _time(history: Mapping[str, list[Any]], level: float) -> float:
+def time_to(history: Mapping[str, list[Any]], level: float) -> float:
     """Return the seconds to an error at or below a level, infinite if it is not reached."""
     pairs = zip(history["seconds"], history["relative_l2"], strict=True)
     return next((seconds for seconds, error in pairs if error is not None and error <= level), math.inf)
@@ -179,11 +169,11 @@ def _row(problem: str, name: str, group: Mapping[str, list[Any]]) -> list[str]:
     runs, ours = group[name], group.get(OURS, [])
     cells = [f"{problem}, {name}", str(len(runs)), markdown.spread(map(_best, runs)), _ratio(runs, ours, _best)]
     for level in LEVELS:
-        times = [_time(run, level) for run in runs]
+        times = [time_to(run, level) for run in runs]
         reached = [time for time in times if math.isfinite(time)]
         missed = f"; {len(times) - len(reached)} not" if 0 < len(reached) < len(times) else ""
         cells += [markdown.spread(reached, markdown.seconds) + missed]
-        cells += [_ratio(runs, ours, lambda run, level=level: _time(run, level))]
+        cells += [_ratio(runs, ours, lambda run, level=level: time_to(run, level))]
     return cells
 
 

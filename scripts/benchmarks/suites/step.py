@@ -1,15 +1,14 @@
 """What a training step costs, here and elsewhere: the same equation, network, points, precision and optimiser."""
 
-import json
 import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import markdown
-from ..cell import AbstractSuite, Cell, Failed, Skipped
-from ..contenders import CONTENDERS, OURS, SCRIPTS
+from ..cell import AbstractSuite, Cell
+from ..contenders import CONTENDERS, OURS, PINNS, chosen
 from ..machine import cores
-from ..workspace import THREADS
+from ..scripted import run_script
 
 __all__ = ["Step"]
 
@@ -42,7 +41,7 @@ class Step(AbstractSuite):
 
     def cells(self, options):
         """Return one process for each network and package, packages in turn, again and again."""
-        names = [OURS, *(options.peers or (name for name in CONTENDERS if name != OURS))]
+        names = chosen(options.peers, PINNS)
         networks = NETWORKS[:1] if options.smoke else NETWORKS
         repetitions = 1 if options.smoke else options.repetitions or REPETITIONS
         return [
@@ -56,22 +55,11 @@ class Step(AbstractSuite):
     def measure(self, cell, workspace, done):
         """Return a record for each number of points, with the faster number of threads."""
         given = cell.parameters
-        contender = CONTENDERS[given["contender"]]
-        if workspace.smoke and not contender.ready(workspace):
-            raise Skipped("its environment has not been built; a run without --smoke does that")
+        script = f"{given['contender'].partition('-')[0]}_step.py"
+        words = {key: given[key] for key in ("depth", "width", "seconds", "chunk", "threads", "points")}
         name = f"step/{cell.key.replace('/', '-')}"
-        records = workspace.scratch(name) / "records.jsonl"
-        script = SCRIPTS / f"{given['contender'].partition('-')[0]}_step.py"
-        words = [f"--{key}={given[key]}" for key in ("depth", "width", "seconds")]
-        words += [f"--chunk={given['chunk']}"] if given["chunk"] else []
-        words += ["--threads", *map(str, given["threads"]), "--points", *map(str, given["points"])]
-        variables = dict.fromkeys(THREADS, str(workspace.threads)) | contender.settings()
-        command = [contender.python(workspace), script, *words, "--records", records]
-        run = workspace.check(workspace.run(command, name=name, timeout=1800, variables=variables))
-        lines = [json.loads(line) for line in records.read_text(encoding="utf-8").splitlines()]
-        if not lines:
-            raise Failed("no step was measured", str(run.log))
-        return {"records": lines, "versions": contender.versions(workspace), "process_seconds": run.seconds}
+        lines, facts = run_script(workspace, given["contender"], script, words, name=name)
+        return {"records": lines, **facts}
 
     def table(self, records: Mapping[str, Mapping[str, Any]]) -> str:
         """Return one row for each network and number of points."""
