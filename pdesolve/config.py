@@ -17,6 +17,10 @@ DECAY_STEPS = 10_000
 """Steps over which a learning rate falls where no number of steps is planned."""
 
 
+Options = dict[str, float | int | bool | str | tuple[float | int, ...]]
+"""Keyword arguments that a configuration file can hold; arrays of numbers are tuples."""
+
+
 def _at_least(config: Any, **limits: int) -> None:
     for name, limit in limits.items():
         if getattr(config, name) < limit:
@@ -35,7 +39,7 @@ class NetworkConfig:
     """Number of hidden layers."""
     activation: str = "tanh"
     """tanh, sin, swish, gelu, or adaptive_ before one of them."""
-    options: dict[str, float | int | bool | str] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
     """Further keyword arguments of the named architecture, e.g. `modes = 16` for an FNO."""
 
     def __post_init__(self):
@@ -96,11 +100,11 @@ class StageConfig:
     """Limit on training time, compilation not counted; resolved to steps in the run's own `run.toml`."""
     target: float | None = None
     """Stop when the relative L2 error (against the reference) falls to this."""
-    options: dict[str, float | int | bool | str] = field(default_factory=dict)
+    options: Options = field(default_factory=dict)
     """Further keyword arguments of the optimiser, e.g. `learning_rate = 1e-3`."""
     combine: str | None = None
     """Rule that makes one gradient of those of the terms (`pdesolve list combinations`); their sum if not given."""
-    combine_options: dict[str, float | int | bool | str] = field(default_factory=dict)
+    combine_options: Options = field(default_factory=dict)
     """Keyword arguments of that rule, e.g. `length = "geometric"` for config."""
     interior: int | None = None
     """Points inside the domain in this stage, in place of `points.interior`: few are enough to begin with."""
@@ -124,7 +128,7 @@ class Recipe:
 
     method: str = "pinn"
     """Registered method (`pdesolve list methods`)."""
-    method_options: dict[str, float | int | bool | str] = field(default_factory=dict)
+    method_options: Options = field(default_factory=dict)
     """Keyword arguments of the method, e.g. `num_steps = 50` for flow matching."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     """The approximating model."""

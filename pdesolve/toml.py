@@ -129,12 +129,17 @@ def _convert(value: Any, hint: Any, current: Any, source: str, key: str) -> Any:
         _require(value, Mapping, "a table", source, key)
         return {name: _convert(v, typing.get_args(hint)[1], None, source, f"{key}.{name}") for name, v in value.items()}
     accepted = [kind for kind in typing.get_args(hint) or (hint,) if kind is not types.NoneType]
+    arrays = [kind for kind in accepted if typing.get_origin(kind) is tuple]
+    if arrays and isinstance(value, list | tuple):
+        item = typing.get_args(arrays[0])[0]
+        return tuple(_convert(entry, item, None, source, f"{key}[{index}]") for index, entry in enumerate(value))
     # type() rather than isinstance(): a bool is no integer here.
     if type(value) in accepted:
         return value
     if type(value) is int and float in accepted:
         return float(value)
-    words = [_WORDS[kind] for kind in accepted if not (kind is int and float in accepted)]
+    words = [_WORDS[kind] for kind in accepted if kind in _WORDS and not (kind is int and float in accepted)]
+    words += ["an array of numbers"] * bool(arrays)
     raise _wrong_type(value, " or ".join(words), source, key)
 
 

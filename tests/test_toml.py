@@ -118,8 +118,8 @@ def test_another_network_drops_options_of_the_former():
         ("stages = [1]", "'stages[0]' must be a table, got 1."),
         ("weights = {u = 'x'}", "'weights.u' must be a number, got \"x\"."),
         (
-            "[network]\noptions = {a = []}",
-            "'network.options.a' must be a number or true or false or a string, got an array.",
+            "[network]\noptions = {a = {}}",
+            "'network.options.a' must be a number or true or false or a string or an array of numbers, got a table.",
         ),
         ("[points]\ninterior = 0", "in points: `interior` must be at least 1, got 0."),
         ("windows = 0", "`windows` must be at least 1, got 0."),

@@ -7,13 +7,20 @@ from .._lazy import attach
 if TYPE_CHECKING:
     from .build import build_optimiser as build_optimiser
     from .build import build_stage_optimiser as build_stage_optimiser
+    from .combine import DCGD as DCGD
     from .combine import IMTLG as IMTLG
+    from .combine import SAMGS as SAMGS
     from .combine import ConFIG as ConFIG
     from .combine import DualProj as DualProj
+    from .combine import DynamicWeightAverage as DynamicWeightAverage
+    from .combine import GradientNormWeights as GradientNormWeights
+    from .combine import LearningRateAnnealing as LearningRateAnnealing
     from .combine import Mean as Mean
     from .combine import MomentumConFIG as MomentumConFIG
     from .combine import MultiAdam as MultiAdam
     from .combine import PCGrad as PCGrad
+    from .combine import ReLoBRaLo as ReLoBRaLo
+    from .combine import SoftAdapt as SoftAdapt
     from .combine import Sum as Sum
     from .combine import UPGrad as UPGrad
     from .first_order import FirstOrder as FirstOrder
@@ -26,12 +33,19 @@ __getattr__, __dir__, __all__ = attach(
     {
         "AbstractOptimiser": ".optimiser",
         "ConFIG": ".combine",
+        "DCGD": ".combine",
         "DualProj": ".combine",
+        "DynamicWeightAverage": ".combine",
+        "GradientNormWeights": ".combine",
         "IMTLG": ".combine",
+        "LearningRateAnnealing": ".combine",
         "Mean": ".combine",
         "MomentumConFIG": ".combine",
         "MultiAdam": ".combine",
         "PCGrad": ".combine",
+        "ReLoBRaLo": ".combine",
+        "SAMGS": ".combine",
+        "SoftAdapt": ".combine",
         "Sum": ".combine",
         "UPGrad": ".combine",
         "FirstOrder": ".first_order",

@@ -7,12 +7,12 @@ import numpy as np
 import optax
 import pytest
 
-from pdesolve import registry, solve
+from pdesolve import registry, solve, toml
 from pdesolve.config import NetworkConfig, PointsConfig, StageConfig
 from pdesolve.errors import PdesolveError, UnknownNameError
 from pdesolve.fit import Stage, fit
 from pdesolve.objective import Objective, PointwiseBlock, Term
-from pdesolve.optim import ConFIG, FirstOrder, Sum, build_stage_optimiser
+from pdesolve.optim import DCGD, ConFIG, FirstOrder, Sum, build_stage_optimiser
 from pdesolve.samplers import FixedSamples
 from problems import Heat1D
 
@@ -40,13 +40,33 @@ def test_a_rule_steers_the_descent():
     assert {"cosine", "degenerate", "non_finite_terms"} <= set(both.history[-1])
 
 
-def test_every_registered_rule_trains():
-    """By name, five steps, on the gradients of two terms."""
-    for name in registry.names("combinations"):
-        optimiser = build_stage_optimiser(StageConfig("adam", steps=5, combine=name))
-        result = fit([Stage(OBJECTIVE, optimiser, steps=5, chunk=5)], jnp.array([0.5, 0.0]))
-        assert result.status == "completed", name
-        assert np.isfinite(result.trainables).all(), name
+@pytest.mark.parametrize("name", registry.names("combinations"))
+def test_every_registered_rule_trains_and_goes_on(name, tmp_path):
+    """By name, on the gradients of two terms; ten steps are five and, from the checkpoint, five more."""
+
+    def run(steps, **options):
+        optimiser = build_stage_optimiser(StageConfig("adam", steps=10, combine=name))
+        return fit([Stage(OBJECTIVE, optimiser, steps=steps, chunk=5)], jnp.array([0.5, 0.0]), **options)
+
+    whole, path = run(10), tmp_path / "checkpoint"
+    assert whole.status == "completed"
+    assert np.isfinite(whole.trainables).all()
+    run(5, checkpoint=path)
+    np.testing.assert_array_equal(run(10, checkpoint=path, resume=True).trainables, whole.trainables)
+
+
+def test_options_may_be_arrays(tmp_path):
+    """Groups of terms in a file, and back."""
+    path = tmp_path / "a.toml"
+    path.write_text('[[stages]]\ncombine = "dcgd"\ncombine_options = { groups = [0, 1, 1], direction = "average" }\n')
+    (stage,) = toml.merge(Heat1D().recipe(), toml.load(path), "a.toml").stages
+    assert stage.combine_options == {"groups": (0, 1, 1), "direction": "average"}
+    assert stage.optimiser == "levenberg_marquardt"
+    rule = build_stage_optimiser(dataclasses.replace(stage, optimiser="adam")).combine
+    assert rule == DCGD("average", groups=(0, 1, 1))
+    path.write_text('[[stages]]\ncombine_options = { groups = ["a"] }\n')
+    with pytest.raises(PdesolveError, match=r"groups\[0\]' must be a number, got .a."):
+        toml.merge(Heat1D().recipe(), toml.load(path), "a.toml")
 
 
 @pytest.mark.parametrize("name", ["multiadam", "momentum_config"])

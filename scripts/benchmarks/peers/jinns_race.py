@@ -13,8 +13,8 @@ from jinns.optimizers import scale_by_SSBroyden_family
 from jinns.solver import GetJinnsVariableName
 from race import ADAM_SHARE, LEARNING_RATE, Race, arguments
 
-CHUNK = 1.0
-"""Seconds of one call of `jinns.solve`."""
+CHUNK = 0.15
+"""Length of one call of `jinns.solve`, as a share of the time so far; at least a second."""
 
 
 def equation(race):
@@ -76,7 +76,7 @@ def build(race):
 
 
 def main():
-    """Train for the time given: `jinns.solve` again and again, each call about a second of training.
+    """Train for the time given: `jinns.solve` again and again.
 
     Each call compiles; after the first of a stage that is not counted, as a single long call would not.
     """
@@ -130,7 +130,7 @@ def main():
                 race.paused += race.seconds() - before - float(found[1])
             first, step = False, step + count
             race.measure(name, step, lambda points: predict(params, jnp.asarray(points)), always=True)  # noqa: B023
-            count = max(1, min(int(count * CHUNK / max(float(found[1]), 1e-3)), 8 * count))
+            count = max(1, min(int(count * max(CHUNK * race.seconds(), 1.0) / max(float(found[1]), 1e-3)), 8 * count))
 
 
 if __name__ == "__main__":
