@@ -316,6 +316,21 @@ class Evaluation(eqx.Module):
             result.update({term.name: z[term.name] for term in block.terms})
         return result
 
+    def kernel_traces(self, params: PyTree) -> dict[str, Float[Array, ""]]:
+        r"""Return the trace of the tangent kernel $J_i J_i^\top$ of every term, divided by its number of samples.
+
+        J is the Jacobian of the residual vector itself, without weights; the trace is the mean squared length of its
+        rows, which costs as many pullbacks as there are rows.
+        """
+        result = {}
+        for index, block in enumerate(self.objective.blocks):
+            key, samples = jax.random.fold_in(self.key, index), self.batches[index].samples
+            z, jacobians = block.jacobian(params, self._unfilter, samples, key, self.context)
+            for term in block.terms:
+                squares = sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(jacobians[term.name]))
+                result[term.name] = jnp.asarray(squares) / z[term.name].shape[0]
+        return result
+
     def term_losses(self, params: PyTree) -> tuple[dict[str, Float[Array, ""]], dict[str, Any]]:
         """Return the weighted loss of every term, and the blocks' `aux` merged."""
         losses, merged = {}, {}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .combine import Mean as Mean
     from .combine import MomentumConFIG as MomentumConFIG
     from .combine import MultiAdam as MultiAdam
+    from .combine import NTKWeights as NTKWeights
     from .combine import PCGrad as PCGrad
     from .combine import ReLoBRaLo as ReLoBRaLo
     from .combine import SoftAdapt as SoftAdapt
@@ -42,6 +43,7 @@ __getattr__, __dir__, __all__ = attach(
         "Mean": ".combine",
         "MomentumConFIG": ".combine",
         "MultiAdam": ".combine",
+        "NTKWeights": ".combine",
         "PCGrad": ".combine",
         "ReLoBRaLo": ".combine",
         "SAMGS": ".combine",

@@ -46,8 +46,9 @@ class FirstOrder(AbstractOptimiser):
         else:
             losses, stacked, aux, fresh = self._gradients(evaluation, params, rule)
             loss = jnp.asarray(sum(losses.values()))
+            traces = self._traces(evaluation, params, rule)
             gradient, rule, combined = self.combine.combine(
-                stacked, rule, jnp.stack(list(losses.values())), fresh=fresh
+                stacked, rule, jnp.stack(list(losses.values())), fresh=fresh, **traces
             )
         if self.ascend is not None:
             gradient = jax.tree.map(
@@ -77,6 +78,21 @@ class FirstOrder(AbstractOptimiser):
             stacked = jax.tree.map(lambda rows, leaf, i=index: rows.at[i].set(leaf), stacked, gradient)
         losses, aux = evaluation.term_losses(params)
         return losses, stacked, aux, jnp.zeros(len(names), bool).at[chosen].set(True)
+
+    def _traces(self, evaluation, params, rule) -> dict[str, Any]:
+        """Return the traces of tangent kernels as keyword, if the rule ever asks for them."""
+        assert self.combine is not None
+        asked = self.combine.traced(rule, evaluation.context.step)
+        if asked is None:
+            return {}
+        names = [term.name for term in evaluation.objective.terms]
+
+        def measured():
+            traces = evaluation.kernel_traces(params)
+            return jnp.stack([traces[name] for name in names])
+
+        shape = jax.eval_shape(measured)
+        return {"traces": jax.lax.cond(asked, measured, lambda: jnp.zeros(shape.shape, shape.dtype))}
 
     def refresh(self, evaluation, params, state):
         """Moments live on."""

@@ -13,7 +13,10 @@ import numpy as np
 import optax
 import pytest
 
+from pdesolve.config import StageConfig
 from pdesolve.errors import PdesolveError, UnknownNameError
+from pdesolve.fit import Stage, fit
+from pdesolve.objective import Objective, PointwiseBlock, Term
 from pdesolve.optim import (
     DCGD,
     SAMGS,
@@ -22,10 +25,13 @@ from pdesolve.optim import (
     DynamicWeightAverage,
     GradientNormWeights,
     LearningRateAnnealing,
+    NTKWeights,
     ReLoBRaLo,
     SoftAdapt,
+    build_stage_optimiser,
 )
 from pdesolve.optim.combine.histories import relobralo_weights
+from pdesolve.samplers import FixedSamples
 
 ORACLES = dict(np.load(Path(__file__).parents[1] / "data/multi_loss.npz"))
 ROWS = jax.random.normal(jax.random.key(3), (3, 40)) * jnp.array([[1.0], [10.0], [0.1]])
@@ -172,6 +178,35 @@ def test_a_weighing_may_be_followed_by_another_rule(rule):
     cosine = combined @ plain / (jnp.linalg.norm(combined) * jnp.linalg.norm(plain))
     assert cosine == pytest.approx(1.0, abs=1e-12)
     assert {"smallest_weight", "largest_weight", "cosine"} <= set(metrics)
+
+
+def test_kernel_weights_make_rates_equal():
+    """On linear residuals the traces are known: mean squared rows; renewed every second step; zeros change nothing."""
+    first = np.array([[1.0, 2.0], [0.0, 3.0], [1.0, 1.0]])
+    traces = {"a": (first**2).sum() / 3, "b": 100.0}
+
+    def block(matrix, name):
+        matrix = jnp.asarray(matrix)
+        samples = FixedSamples(jnp.arange(len(matrix)))
+        return PointwiseBlock(lambda p, i, key, context: {name: matrix[i] @ p - 1.0}, samples, (Term(name),))
+
+    objective = Objective((block(first, "a"), block(np.array([[10.0, 0.0]]), "b")))
+    optimiser = build_stage_optimiser(StageConfig("adam", steps=4, combine="ntk", combine_options={"every": 2}))
+    result = fit([Stage(objective, optimiser, steps=4, chunk=4)], jnp.array([0.5, 0.0]))
+    total = sum(traces.values())
+    assert result.history[-1]["largest_weight"] == pytest.approx(total / traces["a"], rel=1e-12)
+    assert result.history[-1]["smallest_weight"] == pytest.approx(total / traces["b"], rel=1e-12)
+
+    rule = NTKWeights(every=2)
+    state, kept = rule.init(ROWS[0], 3), []
+    for trace in ([1.0, 2.0, 0.0], [9.0, 9.0, 9.0], [jnp.nan, 2.0, 2.0]):
+        _, state, _ = rule.combine(ROWS, state, traces=jnp.array(trace))
+        kept.append(np.array(state[0].weights))
+    np.testing.assert_allclose(kept[0], [3.0, 1.5, 1.0])
+    np.testing.assert_array_equal(kept[1], kept[0])
+    np.testing.assert_array_equal(kept[2], kept[0])
+    with pytest.raises(PdesolveError, match="weighs by traces"):
+        rule.combine(ROWS, state)
 
 
 PAIRS = [name for name in map(str, ORACLES["case_names"]) if ORACLES[f"{name}__G"].shape[0] == 2]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .samgs import SAMGS as SAMGS
     from .sums import Mean as Mean
     from .sums import Sum as Sum
+    from .tangent_kernel import NTKWeights as NTKWeights
     from .unit_rows import UnitRows as UnitRows
     from .upgrad import DualProj as DualProj
     from .upgrad import UPGrad as UPGrad
@@ -41,6 +42,7 @@ __getattr__, __dir__, __all__ = attach(
         "Mean": ".sums",
         "MomentumConFIG": ".momentum",
         "MultiAdam": ".multiadam",
+        "NTKWeights": ".tangent_kernel",
         "PCGrad": ".pcgrad",
         "AbstractSpanRule": ".rule",
         "AbstractWeighing": ".weighing",

@@ -31,6 +31,13 @@ class AbstractRule(eqx.Module):
         """Return which terms' gradients a step asks for, fewer than there are; None for all."""
         return None
 
+    def traced(self, state: PyTree, step: Int[Array, ""]) -> Bool[Array, ""] | None:
+        """Return whether a step asks for the traces of the terms' tangent kernels; None if none ever does.
+
+        A rule that asks gets them as `combine(..., traces=...)`, zeros in the steps that do not ask.
+        """
+        return None
+
     @abc.abstractmethod
     def combine(
         self,

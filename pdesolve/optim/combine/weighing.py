@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 from .rule import AbstractRule
 from .sums import Sum
 
-__all__ = ["AbstractWeighing", "norms"]
+__all__ = ["AbstractWeighing", "keep_finite", "norms", "scaled", "shown"]
 
 
 class AbstractWeighing(AbstractRule):
@@ -41,13 +41,18 @@ class AbstractWeighing(AbstractRule):
         """Weigh, then combine."""
         own, inner = state
         weights, own = self.weigh(gradients, losses, own)
-        weights = jax.lax.stop_gradient(weights)
-        weighted = jax.tree.map(
-            lambda leaf: leaf * weights.astype(leaf.dtype).reshape(-1, *(1,) * (leaf.ndim - 1)), gradients
-        )
-        combined, inner, metrics = self.rule.combine(weighted, inner, losses, fresh=fresh)
-        shown = {"smallest_weight": jnp.min(weights), "largest_weight": jnp.max(weights)}
-        return combined, (own, inner), {**metrics, **shown}
+        combined, inner, metrics = self.rule.combine(scaled(gradients, weights), inner, losses, fresh=fresh)
+        return combined, (own, inner), {**metrics, **shown(weights)}
+
+
+def scaled(gradients: PyTree, weights: Float[Array, " m"]) -> PyTree:
+    """Return the gradients times the weights of their terms."""
+    return jax.tree.map(lambda leaf: leaf * weights.astype(leaf.dtype).reshape(-1, *(1,) * (leaf.ndim - 1)), gradients)
+
+
+def shown(weights: Float[Array, " m"]) -> dict[str, Array]:
+    """Return what the log has of the weights."""
+    return {"smallest_weight": jnp.min(weights), "largest_weight": jnp.max(weights)}
 
 
 def norms(gradients: PyTree) -> Float[Array, " m"]:

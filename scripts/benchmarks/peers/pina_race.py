@@ -82,7 +82,8 @@ def main():
             race.measure(self.stage, self.steps, predict)
             trainer.should_stop = race.over(self.share)
 
-    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False}
+    # The values of conditions stand in the order of their points.
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False, "shuffle": False}
     options = {"max_iter": INNER, "history_size": 100, "line_search_fn": "strong_wolfe"}
     stages = [
         ("adam", TorchOptimizer(torch.optim.Adam, lr=LEARNING_RATE), ADAM_SHARE),
