@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .lbfgs import LBFGS as LBFGS
     from .levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
     from .optimiser import AbstractOptimiser as AbstractOptimiser
+    from .ssbroyden import SSBroyden as SSBroyden
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -52,6 +53,7 @@ __getattr__, __dir__, __all__ = attach(
         "UPGrad": ".combine",
         "FirstOrder": ".first_order",
         "LBFGS": ".lbfgs",
+        "SSBroyden": ".ssbroyden",
         "LevenbergMarquardt": ".levenberg_marquardt",
         "build_optimiser": ".build",
         "build_stage_optimiser": ".build",

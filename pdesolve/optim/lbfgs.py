@@ -5,8 +5,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ..errors import PdesolveError
-from .optimiser import AbstractOptimiser, loss_metrics, require_losses
+from .optimiser import AbstractOptimiser, loss_metrics, require_fixed_rows, require_losses
 
 __all__ = ["LBFGS"]
 
@@ -33,18 +32,7 @@ class LBFGS(AbstractOptimiser):
     def check(self, objective):
         """Losses on rows that stay the same between two refreshes."""
         require_losses("L-BFGS", objective)
-        changing = [
-            term.name
-            for block in objective.blocks
-            for term in block.terms
-            if not block.sampler.fixed_rows or term.row_rule is not None
-        ]
-        if changing:
-            raise PdesolveError(
-                f"L-BFGS compares gradients of one loss, but samples or row weights of {', '.join(changing)} change "
-                "every step. "
-                "Use fixed or adaptive points, or a first-order optimiser."
-            )
+        require_fixed_rows("L-BFGS", objective)
 
     def init(self, evaluation, params):
         """Return optax's state."""

@@ -9,7 +9,7 @@ from jaxtyping import Array, PyTree
 from ..errors import PdesolveError
 from ..objective import Evaluation, Objective
 
-__all__ = ["AbstractOptimiser", "require_losses"]
+__all__ = ["AbstractOptimiser", "loss_metrics", "require_fixed_rows", "require_losses"]
 
 
 class AbstractOptimiser(eqx.Module):
@@ -55,6 +55,21 @@ def require_losses(name: str, objective: Objective) -> None:
         raise PdesolveError(
             f"{name} minimises losses only; these terms are constraints: {', '.join(constraints)}. "
             "Make them losses (kind='loss') or use a constrained method."
+        )
+
+
+def require_fixed_rows(name: str, objective: Objective) -> None:
+    """Raise `PdesolveError` if samples or row weights of some term change every step; `name` is the method's."""
+    changing = [
+        term.name
+        for block in objective.blocks
+        for term in block.terms
+        if not block.sampler.fixed_rows or term.row_rule is not None
+    ]
+    if changing:
+        raise PdesolveError(
+            f"{name} compares gradients of one loss, but samples or row weights of {', '.join(changing)} change every "
+            "step. Use fixed or adaptive points, or a first-order optimiser."
         )
 
 
