@@ -316,16 +316,17 @@ class Evaluation(eqx.Module):
             result.update({term.name: z[term.name] for term in block.terms})
         return result
 
-    def kernel_traces(self, params: PyTree) -> dict[str, Float[Array, ""]]:
+    def kernel_traces(self, params: PyTree, samples: int = 256) -> dict[str, Float[Array, ""]]:
         r"""Return the trace of the tangent kernel $J_i J_i^\top$ of every term, divided by its number of samples.
 
         J is the Jacobian of the residual vector itself, without weights; the trace is the mean squared length of its
-        rows, which costs as many pullbacks as there are rows.
+        rows, which costs as many pullbacks as there are rows: it is taken over the first `samples` only.
         """
         result = {}
         for index, block in enumerate(self.objective.blocks):
-            key, samples = jax.random.fold_in(self.key, index), self.batches[index].samples
-            z, jacobians = block.jacobian(params, self._unfilter, samples, key, self.context)
+            few = jax.tree.map(lambda leaf: leaf[:samples], self.batches[index].samples)
+            key = jax.random.fold_in(self.key, index)
+            z, jacobians = block.jacobian(params, self._unfilter, few, key, self.context)
             for term in block.terms:
                 squares = sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(jacobians[term.name]))
                 result[term.name] = jnp.asarray(squares) / z[term.name].shape[0]

@@ -23,6 +23,7 @@ from pdesolve.optim import (
     ConFIG,
     DualProj,
     DynamicWeightAverage,
+    FirstOrder,
     GradientNormWeights,
     LearningRateAnnealing,
     NTKWeights,
@@ -207,6 +208,11 @@ def test_kernel_weights_make_rates_equal():
     np.testing.assert_array_equal(kept[2], kept[0])
     with pytest.raises(PdesolveError, match="weighs by traces"):
         rule.combine(ROWS, state)
+    chain = rule.transformation(3)
+    updates, _ = chain.update(ROWS, chain.init(ROWS[0]), traces=jnp.array([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(updates, 6.0 * ROWS[0] + 3.0 * ROWS[1] + 2.0 * ROWS[2], rtol=1e-12)
+    both = FirstOrder(optax.sgd(1e-3), GradientNormWeights(rule=NTKWeights()))
+    assert fit([Stage(objective, both, steps=2, chunk=2)], jnp.array([0.5, 0.0])).status == "completed"
 
 
 PAIRS = [name for name in map(str, ORACLES["case_names"]) if ORACLES[f"{name}__G"].shape[0] == 2]

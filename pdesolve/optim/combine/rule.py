@@ -76,8 +76,9 @@ class AbstractRule(eqx.Module):
         def init(params):
             return self.init(params, num_terms)
 
-        def update(updates, state, params=None, *, losses=None, fresh=None, **_: Any):
-            combined, state, _ = self.combine(updates, state, losses, fresh=fresh)
+        def update(updates, state, params=None, *, losses=None, fresh=None, traces=None, **_: Any):
+            given = {} if traces is None else {"traces": traces}
+            combined, state, _ = self.combine(updates, state, losses, fresh=fresh, **given)
             return combined, state
 
         return optax.GradientTransformationExtraArgs(init, update)

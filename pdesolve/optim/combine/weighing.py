@@ -37,11 +37,15 @@ class AbstractWeighing(AbstractRule):
         """The state of the weights, and that of the rule."""
         return self.begin(num_terms), self.rule.init(params, num_terms)
 
-    def combine(self, gradients, state, losses=None, *, fresh=None):
+    def traced(self, state, step):
+        """When the rule asks."""
+        return self.rule.traced(state[1], step)
+
+    def combine(self, gradients, state, losses=None, *, fresh=None, **traces):
         """Weigh, then combine."""
         own, inner = state
         weights, own = self.weigh(gradients, losses, own)
-        combined, inner, metrics = self.rule.combine(scaled(gradients, weights), inner, losses, fresh=fresh)
+        combined, inner, metrics = self.rule.combine(scaled(gradients, weights), inner, losses, fresh=fresh, **traces)
         return combined, (own, inner), {**metrics, **shown(weights)}
 
 

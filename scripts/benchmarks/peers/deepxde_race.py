@@ -20,7 +20,7 @@ class Clock(dde.callbacks.Callback):
 
     def on_epoch_end(self):
         """Follow every iteration of Adam, and every dispatch of L-BFGS."""
-        if backend_name == "jax" and self.model.train_state.step % 50 == 0:  # steps may still be under way
+        if backend_name == "jax" and self.race.due():  # steps may still be under way
             import jax
 
             jax.block_until_ready(self.model.params)
@@ -48,7 +48,7 @@ def build(race):
 
     conditions = [
         dde.icbc.PointSetBC(points.astype(dde.config.real(np)), values[:, None], component=race.fields.index(field))
-        for field, (points, values) in race.conditions.items()
+        for field, points, values in race.conditions
     ]
     box = dde.geometry.Rectangle(race.points.min(axis=0), race.points.max(axis=0))
     anchors = race.interior.astype(dde.config.real(np))

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import tempfile
 
 import equinox as eqx
 import jax
@@ -13,8 +14,8 @@ from jinns.optimizers import scale_by_SSBroyden_family
 from jinns.solver import GetJinnsVariableName
 from race import ADAM_SHARE, LEARNING_RATE, Race, arguments
 
-CHUNK = 0.15
-"""Length of one call of `jinns.solve`, as a share of the time so far; at least a second."""
+CALL = 2.0
+"""Seconds of one call of `jinns.solve`, about."""
 
 
 def equation(race):
@@ -60,11 +61,11 @@ def build(race):
     )
     data = eqx.tree_at(lambda d: d.omega, data, jnp.asarray(race.interior))
     observed = jinns.data.DataGeneratorObservations(
-        observed_pinn_in=tuple(jnp.asarray(points) for points, _ in race.conditions.values()),
-        observed_values=tuple(jnp.asarray(values)[:, None] for _, values in race.conditions.values()),
+        observed_pinn_in=tuple(jnp.asarray(points) for _, points, _ in race.conditions),
+        observed_values=tuple(jnp.asarray(values)[:, None] for _, _, values in race.conditions),
         key=key,
     )
-    slices = tuple(slice(race.fields.index(f), race.fields.index(f) + 1) for f in race.conditions)
+    slices = tuple(slice(race.fields.index(f), race.fields.index(f) + 1) for f, _, _ in race.conditions)
     loss = jinns.loss.LossPDEStatio(
         u=network,
         dynamic_loss=equation(race),
@@ -82,6 +83,8 @@ def main():
     """
     given = arguments(__doc__)
     jax.config.update("jax_enable_x64", given.precision == "float64")
+    jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp())
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     race = Race(given)
     network, params, data, observed, loss = build(race)
     predict = jax.jit(lambda params, points: jax.vmap(lambda x: network(x, params))(points))
@@ -107,7 +110,7 @@ def main():
     step = 0
     for name, optimiser, extra, share in stages:
         optimiser = scale_by_SSBroyden_family() if optimiser is None else optimiser
-        state, count, first = None, 50 if name == "adam" else 5, True
+        state, count, calls = None, 50 if name == "adam" else 5, 0
         while not race.over(share):
             before = race.seconds()
             said = io.StringIO()
@@ -126,11 +129,14 @@ def main():
             found = re.search(r"Training took\s+(\S+)", said.getvalue())
             if found is None:
                 raise RuntimeError(f"jinns did not say how long it trained: {said.getvalue()[:200]}")
-            if not first:
+            if calls:
                 race.paused += race.seconds() - before - float(found[1])
-            first, step = False, step + count
+            calls, step = calls + 1, step + count
             race.measure(name, step, lambda points: predict(params, jnp.asarray(points)), always=True)  # noqa: B023
-            count = max(1, min(int(count * max(CHUNK * race.seconds(), 1.0) / max(float(found[1]), 1e-3)), 8 * count))
+            if calls == 1:  # from here on the same number, so that what was compiled is found again
+                count = max(1, min(int(count * CALL / max(float(found[1]), 1e-3)), 100 * count))
+            if not all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(eqx.filter(state, eqx.is_array))):
+                state = None  # a step of length zero has divided by zero; it begins anew from the last parameters
 
 
 if __name__ == "__main__":

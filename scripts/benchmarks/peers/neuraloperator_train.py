@@ -29,8 +29,8 @@ def main():
     x, y = arrays["train_inputs"], arrays["train_outputs"]
     (x_mean, x_std), (y_mean, y_std) = ((a.mean(), a.std()) for a in (x, y))
     start = time.perf_counter()
-    # Its count of modes holds negative ones: twice the positive ones.
-    model = FNO((2 * given.modes,), 1, 1, given.width, n_layers=given.depth, positional_embedding=None)
+    # It keeps half of its count of modes, and one more.
+    model = FNO((2 * given.modes - 1,), 1, 1, given.width, n_layers=given.depth, positional_embedding=None)
     optimiser = torch.optim.Adam(model.parameters(), lr=given.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, given.steps, eta_min=given.rate / 100)
 

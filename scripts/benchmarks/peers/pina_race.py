@@ -14,7 +14,7 @@ from pina.problem import AbstractProblem
 from pina.solver import PhysicsInformedSingleModelSolver
 from race import ADAM_SHARE, LEARNING_RATE, Race, arguments
 
-INNER = 20
+INNER = 100
 """Iterations of L-BFGS in one epoch."""
 
 
@@ -23,15 +23,19 @@ def make_problem(race):
     coordinates, names = list(race.coordinates), list(race.fields)
 
     def residual(x, output):
+        slopes = {}  # of a component along all axes: one backward pass each
+
         def f(field, by=""):
             value, component = output.extract([field]), field
             for axis in by:
-                value = grad(value, x, components=[component], d=[axis])
-                component = f"d{component}d{axis}"
-            return value.tensor if isinstance(value, LabelTensor) else value
+                if component not in slopes:
+                    slopes[component] = grad(value, x, components=[component], d=coordinates)
+                value, component = slopes[component].extract([f"d{component}d{axis}"]), f"d{component}d{axis}"
+            return value.tensor
 
         parts = race.residuals(f, *(x.extract([axis]).tensor for axis in coordinates), torch)
-        return torch.cat(parts, dim=-1)
+        # The mean square is over columns as well; the others add the equations.
+        return len(parts) ** 0.5 * torch.cat(parts, dim=-1)
 
     def tensor(points):
         return LabelTensor(torch.as_tensor(points, dtype=torch.get_default_dtype()), coordinates)
@@ -48,8 +52,8 @@ def make_problem(race):
         conditions = {  # noqa: RUF012
             "inside": Condition(input=tensor(race.interior), equation=Equation(residual)),
             **{
-                f"on_{field}": Condition(input=tensor(points), equation=value(field, values))
-                for field, (points, values) in race.conditions.items()
+                f"condition_{k}": Condition(input=tensor(points), equation=value(field, values))
+                for k, (field, points, values) in enumerate(race.conditions)
             },
         }
 
@@ -84,7 +88,8 @@ def main():
 
     # The values of conditions stand in the order of their points.
     quiet = {"logger": False, "enable_progress_bar": False, "enable_checkpointing": False, "shuffle": False}
-    options = {"max_iter": INNER, "history_size": 100, "line_search_fn": "strong_wolfe"}
+    options = {"max_iter": INNER, "max_eval": 2 * INNER, "history_size": 100, "line_search_fn": "strong_wolfe"}
+    options |= {"tolerance_grad": 0.0, "tolerance_change": 0.0}
     stages = [
         ("adam", TorchOptimizer(torch.optim.Adam, lr=LEARNING_RATE), ADAM_SHARE),
         ("l-bfgs", TorchOptimizer(torch.optim.LBFGS, **options), 1.0),

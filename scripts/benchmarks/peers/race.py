@@ -57,18 +57,19 @@ EQUATIONS = {
 class Race:
     """A problem's points and values, the clock, and the file of records.
 
-    `interior` (n, 2) are collocation points; `conditions` gives for each field points and values to have there.
+    `interior` (n, 2) are collocation points; `conditions` are fields, points, and values to have there, each a loss
+    term of its own; `free` says which fields are known up to a constant.
     """
 
     def __init__(self, given: argparse.Namespace):
         self.residuals, self.coordinates, self.fields = EQUATIONS[given.problem]
         with np.load(given.data) as data:
             self.interior, self.points, self.values = data["interior"], data["points"], data["values"]
-            self.conditions = {
-                field: (data[f"points_{field}"], data[f"values_{field}"])
-                for field in self.fields
-                if f"points_{field}" in data
-            }
+            self.free = data["free"]
+            count = sum(name.startswith("field_") for name in data)
+            self.conditions = [
+                (str(data[f"field_{k}"]), data[f"points_{k}"], data[f"values_{k}"]) for k in range(count)
+            ]
         self.given, self.budget = given, given.seconds
         self.file = open(given.records, "w", encoding="utf-8")
         self.start, self.paused, self.last = time.perf_counter(), 0.0, -math.inf
@@ -81,17 +82,30 @@ class Race:
         """Return whether this share of the budget is spent."""
         return self.seconds() >= share * self.budget
 
+    def due(self) -> bool:
+        """Return whether the last record is old enough."""
+        return self.seconds() - self.last >= EVERY
+
     def measure(self, stage: str, step: int, predict: Callable[[np.ndarray], np.ndarray], *, always=False) -> None:
         """Record the error of `predict` (n, 2) -> (n, fields), if the last record is old enough."""
         seconds = self.seconds()
         if not always and seconds - self.last < EVERY:
             return
         before = time.perf_counter()
-        values = np.asarray(predict(self.points), dtype=np.float64).reshape(self.values.shape)
-        error = float(np.linalg.norm(values - self.values) / np.linalg.norm(self.values))
+        values = self._centred(np.asarray(predict(self.points), dtype=np.float64).reshape(self.values.shape))
+        expected = self._centred(self.values)
+        error = float(np.linalg.norm(values - expected) / np.linalg.norm(expected))
         self.write(event="error", stage=stage, step=int(step), seconds=seconds, relative_l2=error)
         self.last = seconds
         self.paused += time.perf_counter() - before
+
+    def _centred(self, values: np.ndarray) -> np.ndarray:
+        return values - np.where(self.free, values.mean(axis=0), 0.0)
+
+    @staticmethod
+    def columns(fields: list) -> np.ndarray:
+        """Return fields side by side."""
+        return np.stack([np.asarray(field) for field in fields], axis=-1)
 
     def write(self, **record: object) -> None:
         """Append a record, whole."""

@@ -25,9 +25,11 @@ class Operators(AbstractSuite):
     name = "operators"
     title = "Operators"
     about = (
-        f"A Fourier neural operator on `{FAMILY}` by the recipe's sizes, float32, {STEPS} steps of Adam with a cosine "
-        "schedule on the same samples, batches of the same size, the same loss. Mean relative L2 error of the test "
-        "samples, which training never sees. A package with OpenMP threads gets one or all cores, the faster counts."
+        f"A Fourier neural operator on `{FAMILY}` by the recipe's sizes, float32, {STEPS} steps of Adam with a "
+        "cosine schedule on the same samples, batches of the same size, the same loss. Mean relative L2 error of "
+        "the test samples, which training never sees. The package's own blocks have a small network for the "
+        "channels besides, which ours have not. A package with OpenMP threads gets one or all cores, the faster "
+        "counts."
     )
 
     def cells(self, options):
