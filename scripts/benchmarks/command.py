@@ -97,9 +97,9 @@ def _record(suite: AbstractSuite, cell: Cell, workspace: Workspace, store: Store
     with Watch() as watch:
         try:
             outcome = {"status": "measured", "result": suite.measure(cell, workspace, store.results)}
-        except Failed as error:
-            outcome = {"status": "failed", "reason": private(str(error))}
-            outcome |= {"log": private(error.log)} if error.log else {}
+        except (Failed, PdesolveError) as error:
+            log = getattr(error, "log", None)
+            outcome = {"status": "failed", "reason": private(str(error))} | ({"log": private(log)} if log else {})
         except Skipped as error:
             outcome = {"status": "skipped", "reason": str(error)}
     return {"date": _now(), **outcome, **(watch.record() if outcome["status"] == "measured" else {})}

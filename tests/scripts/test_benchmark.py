@@ -39,6 +39,8 @@ class Counting(AbstractSuite):
             raise Failed("exit code 1: boom", str(workspace.work / "logs" / "broken.log"))
         if cell.key == "absent":
             raise Skipped("not here")
+        if cell.key == "impossible":
+            raise PdesolveError("no such thing")
         return {"value": len(self.calls), "after": sorted(done)}
 
     def table(self, records):
@@ -79,6 +81,14 @@ def test_failed_and_skipped_cells_are_rows(tmp_path, capsys):
     assert "`broken` failed: exit code 1: boom (log: `CACHE/work/logs/broken.log`)" in page
     assert "`absent` skipped: not here" in page
     assert "200 Gflop/s float32" in page
+
+
+def test_a_cell_that_cannot_be_is_a_row(tmp_path, monkeypatch):
+    """An error of the package itself fails the cell and no other."""
+    monkeypatch.setattr(Counting, "cells", lambda self, options: [Cell(key, {}) for key in ("impossible", "a")])
+    assert call(Counting(), tmp_path / "performance") == 1
+    assert "`impossible` failed: no such thing" in (tmp_path / "performance.md").read_text()
+    assert "| a | 2 |" in (tmp_path / "performance.md").read_text()
 
 
 def test_a_finished_cell_is_kept(tmp_path):
