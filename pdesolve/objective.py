@@ -267,6 +267,8 @@ class GaussNewton(eqx.Module):
     gradient: Float[Array, " p"]
     rows: tuple[Float[Array, "rows p"], ...]
     """$R_m$ of each term: the rows of its Jacobian, scaled by weights and by the root of the outer curvature."""
+    residuals: tuple[Float[Array, " rows"], ...]
+    r"""$\ell'(z)$ of each term, scaled as the rows of its Jacobian: $g = \sum_m R_m^\top r_m$ for sums of squares."""
     unravel: Callable[[Float[Array, " p"]], PyTree]
 
     @property
@@ -371,7 +373,7 @@ class Evaluation(eqx.Module):
         Rows are scaled by $\sqrt{w_m w_i / n_m}$.
         """
         _, unravel = ravel_pytree(params)
-        losses, gradients, rows = {}, [], []
+        losses, gradients, rows, residuals = {}, [], [], []
         for index, block in enumerate(self.objective.blocks):
             key = jax.random.fold_in(self.key, index)
             samples = self.batches[index].samples
@@ -379,13 +381,14 @@ class Evaluation(eqx.Module):
             for term in block.terms:
                 if term.kind == "loss":
                     losses[term.name] = self._outer(term, z[term.name])
-                    gradient, scaled = self._term_model(term, z[term.name], jacobians[term.name])
+                    gradient, scaled, residual = self._term_model(term, z[term.name], jacobians[term.name])
                     gradients.append(gradient)
                     rows.append(scaled)
-        return GaussNewton(losses, sum(gradients), tuple(rows), unravel)  # type: ignore[arg-type]
+                    residuals.append(residual)
+        return GaussNewton(losses, sum(gradients), tuple(rows), tuple(residuals), unravel)  # type: ignore[arg-type]
 
-    def _term_model(self, term: Term, z: Float[Array, "n ..."], jacobian: PyTree) -> tuple[Array, Array]:
-        """Return the gradient `(p,)` and the scaled rows `(rows, p)` of one term."""
+    def _term_model(self, term: Term, z: Float[Array, "n ..."], jacobian: PyTree) -> tuple[Array, Array, Array]:
+        """Return the gradient `(p,)`, the scaled rows `(rows, p)` and the scaled slopes of one term."""
         rows = self.rows.get(term.name, Rows())
         shifted = z if rows.shift is None else z + rows.shift
         n, c = z.shape[0], z[0].size
@@ -395,11 +398,12 @@ class Evaluation(eqx.Module):
         # Without the barrier XLA fuses the assembly of the rows into each of their uses, and does it again there.
         scaled = jax.lax.optimization_barrier(scale[:, None] * scaled)
         slopes = jax.vmap(jax.grad(term.outer.density))(shifted)
-        gradient = (scale * slopes.reshape(-1)) @ scaled
+        residual = scale * slopes.reshape(-1)
+        gradient = residual @ scaled
         if term.outer.curvature_root(jnp.ravel(z[0])) is not None:
             root = jax.vmap(term.outer.curvature_root)(shifted.reshape(n, c))
             scaled = jnp.einsum("ncp,nkc->nkp", scaled.reshape(n, c, -1), root).reshape(-1, scaled.shape[1])
-        return gradient, scaled
+        return gradient, scaled, residual
 
 
 def _merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

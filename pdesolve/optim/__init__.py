@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .lbfgs import LBFGS as LBFGS
     from .levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
     from .optimiser import AbstractOptimiser as AbstractOptimiser
+    from .spring import SPRING as SPRING
     from .ssbroyden import SSBroyden as SSBroyden
 
 __getattr__, __dir__, __all__ = attach(
@@ -53,6 +54,7 @@ __getattr__, __dir__, __all__ = attach(
         "UPGrad": ".combine",
         "FirstOrder": ".first_order",
         "LBFGS": ".lbfgs",
+        "SPRING": ".spring",
         "SSBroyden": ".ssbroyden",
         "LevenbergMarquardt": ".levenberg_marquardt",
         "build_optimiser": ".build",
