@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .lbfgs import LBFGS as LBFGS
     from .levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
     from .optimiser import AbstractOptimiser as AbstractOptimiser
+    from .soap import scale_by_soap as scale_by_soap
+    from .soap import soap as soap
     from .spring import SPRING as SPRING
     from .ssbroyden import SSBroyden as SSBroyden
 
@@ -57,6 +59,7 @@ __getattr__, __dir__, __all__ = attach(
         "SPRING": ".spring",
         "SSBroyden": ".ssbroyden",
         "LevenbergMarquardt": ".levenberg_marquardt",
+        "scale_by_soap": ".soap",
         "build_optimiser": ".build",
         "build_stage_optimiser": ".build",
     },

@@ -10,6 +10,7 @@ import optax.contrib
 from .. import registry
 from ..config import DECAY_STEPS, StageConfig
 from ..errors import PdesolveError, UnknownNameError
+from . import soap
 from .combine import AbstractRule
 from .first_order import FirstOrder
 from .optimiser import AbstractOptimiser
@@ -22,9 +23,9 @@ SCHEDULED = ("learning_rate", "schedule", "warmup", "final", "decay_steps")
 
 
 def optax_names() -> dict[str, Callable[..., optax.GradientTransformation]]:
-    """Return the optax optimisers that can be built from a learning rate, by name."""
+    """Return the optax optimisers that can be built from a learning rate, by name; SOAP, which optax lacks, is ours."""
     found = {}
-    for module in (optax.contrib, optax):
+    for module in (optax.contrib, optax, soap):
         for name, function in vars(module).items():
             # The parameters of schedule-free methods are not those to evaluate with.
             if name.startswith(("_", "scale_by_", "schedule_free")) or not inspect.isfunction(function):
