@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from .combine import SoftAdapt as SoftAdapt
     from .combine import Sum as Sum
     from .combine import UPGrad as UPGrad
+    from .eigenbasis import scale_by_soap as scale_by_soap
+    from .eigenbasis import soap as soap
     from .first_order import FirstOrder as FirstOrder
     from .lbfgs import LBFGS as LBFGS
     from .levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
     from .optimiser import AbstractOptimiser as AbstractOptimiser
-    from .soap import scale_by_soap as scale_by_soap
-    from .soap import soap as soap
     from .spring import SPRING as SPRING
     from .ssbroyden import SSBroyden as SSBroyden
 
@@ -59,7 +59,8 @@ __getattr__, __dir__, __all__ = attach(
         "SPRING": ".spring",
         "SSBroyden": ".ssbroyden",
         "LevenbergMarquardt": ".levenberg_marquardt",
-        "scale_by_soap": ".soap",
+        "scale_by_soap": ".eigenbasis",
+        "soap": ".eigenbasis",
         "build_optimiser": ".build",
         "build_stage_optimiser": ".build",
     },

@@ -10,7 +10,6 @@ import optax.contrib
 from .. import registry
 from ..config import DECAY_STEPS, StageConfig
 from ..errors import PdesolveError, UnknownNameError
-from . import soap
 from .combine import AbstractRule
 from .first_order import FirstOrder
 from .optimiser import AbstractOptimiser
@@ -23,9 +22,9 @@ SCHEDULED = ("learning_rate", "schedule", "warmup", "final", "decay_steps")
 
 
 def optax_names() -> dict[str, Callable[..., optax.GradientTransformation]]:
-    """Return the optax optimisers that can be built from a learning rate, by name; SOAP, which optax lacks, is ours."""
+    """Return the optax optimisers that can be built from a learning rate, by name."""
     found = {}
-    for module in (optax.contrib, optax, soap):
+    for module in (optax.contrib, optax):
         for name, function in vars(module).items():
             # The parameters of schedule-free methods are not those to evaluate with.
             if name.startswith(("_", "scale_by_", "schedule_free")) or not inspect.isfunction(function):
@@ -100,7 +99,7 @@ def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None 
     known = optax_names()
     if name in registry.names("optimisers"):
         constructor = registry.load("optimisers", name)
-        if not issubclass(constructor, AbstractRule):
+        if inspect.isclass(constructor) and not issubclass(constructor, AbstractRule):
             _check(f"optimiser {name!r}", options, inspect.signature(constructor).parameters)
             return constructor(**options)
     elif name in known:

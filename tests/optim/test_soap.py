@@ -10,7 +10,7 @@ import pytest
 
 from pdesolve import solve
 from pdesolve.config import PointsConfig, StageConfig
-from pdesolve.optim.soap import scale_by_soap, soap
+from pdesolve.optim import scale_by_soap, soap
 from problems import Heat1D
 
 RNG = np.random.default_rng(0)

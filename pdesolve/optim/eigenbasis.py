@@ -44,7 +44,7 @@ def soap(
     max_precondition_size: int = 10_000,
     weight_decay: float = 0.0,
 ) -> optax.GradientTransformation:
-    """Return SOAP with a learning rate, for `optax.apply_updates`; arguments as `scale_by_soap`.
+    """Return SOAP, Adam in the eigenbasis of Shampoo's preconditioner; arguments as `scale_by_soap`.
 
     For physics-informed networks: `learning_rate=1e-3`, `b1=0.9`, `b2=0.999`, `precondition_frequency=2`.
     """
