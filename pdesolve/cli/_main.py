@@ -13,6 +13,7 @@ __all__ = ["main"]
 
 COMMANDS = {
     "solve": ("._solve", "solve a named problem, or one in a file of your own"),
+    "diagnose": ("._diagnose", "how hard a problem is for gradient descent, and what would help"),
     "list": ("._list", "what is registered: problems, operators, networks, optimisers, methods"),
     "info": ("._files", "what a solution file holds: fields, errors, provenance"),
     "export": ("._files", "convert a solution to HDF5, XDMF, VTU, netCDF or CSV"),

@@ -14,7 +14,7 @@ from jinns.optimizers import scale_by_SSBroyden_family
 from jinns.solver import GetJinnsVariableName
 from race import ADAM_SHARE, LEARNING_RATE, Race, arguments
 
-CALL = 2.0
+CALL = 5.0
 """Seconds of one call of `jinns.solve`, about."""
 
 
