@@ -75,7 +75,10 @@ def test_version(run):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["sovle"], "unknown command 'sovle'. Did you mean 'solve'? Known: diagnose, doctor, export, info, list, plot, solve."),
+        (
+            ["sovle"],
+            "unknown command 'sovle'. Did you mean 'solve'? Known: diagnose, doctor, export, info, list, plot, solve.",
+        ),
         (["--verison"], "unknown option '--verison'. Did you mean '--version'? Known: --help, --version."),
         (["rod"], "unknown command 'rod'. Did you mean `pdesolve solve rod`?"),
         (["rod.py"], "unknown command 'rod.py'. Did you mean `pdesolve solve rod.py`?"),
