@@ -99,7 +99,8 @@ def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None 
     known = optax_names()
     if name in registry.names("optimisers"):
         constructor = registry.load("optimisers", name)
-        if inspect.isclass(constructor) and not issubclass(constructor, AbstractRule):
+        whole = inspect.isclass(constructor) and not issubclass(constructor, AbstractRule)
+        if whole:
             _check(f"optimiser {name!r}", options, inspect.signature(constructor).parameters)
             return constructor(**options)
     elif name in known:
