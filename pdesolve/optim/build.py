@@ -99,8 +99,7 @@ def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None 
     known = optax_names()
     if name in registry.names("optimisers"):
         constructor = registry.load("optimisers", name)
-        whole = inspect.isclass(constructor) and not issubclass(constructor, AbstractRule)
-        if whole:
+        if _is_optimiser(constructor):
             _check(f"optimiser {name!r}", options, inspect.signature(constructor).parameters)
             return constructor(**options)
     elif name in known:
@@ -120,6 +119,11 @@ def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None 
     if "clip" in options:
         transformation = optax.chain(optax.clip_by_global_norm(options["clip"]), transformation)
     return FirstOrder(transformation, rule)
+
+
+def _is_optimiser(constructor: Any) -> bool:
+    """Say whether it makes an optimiser as it is, and is no rule or maker of a transformation."""
+    return inspect.isclass(constructor) and not issubclass(constructor, AbstractRule)
 
 
 def _rate(options: Mapping[str, Any], steps: int | None) -> optax.Schedule | float:
