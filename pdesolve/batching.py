@@ -1,8 +1,8 @@
 r"""Mapping over samples so that they become the last axis of every intermediate value.
 
 `jax.vmap` puts the batch last in a product $W h$ of a constant matrix with a batched vector, but first in a sum $h + b$
-with a constant vector, and then every later value follows. On a CPU elementwise work over rows of samples is up to
-twice as fast as over rows of a layer's few units. Written as $h + b\,e$ with a batched $e = (1)$, the sum is that of
+with a constant vector, and then every later value follows. On a CPU elementwise work over rows of samples is faster
+than over rows of a layer's few units. Written as $h + b\,e$ with a batched $e = (1)$, the sum is that of
 two products, and the batch stays last.
 """
 

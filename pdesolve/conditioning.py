@@ -10,7 +10,7 @@ So the eigenvalues tell how many steps a first-order method will need, before an
 
 References:
     De Ryck, Bonnet, Mishra, de Bézenac, An operator preconditioning perspective on training in physics-informed machine
-    learning, ICLR (2024), theorem 2.4.
+    learning, ICLR (2024).
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from .objective import Context, Evaluation, GaussNewton, Objective
 from .pinn import Ansatz, build_objective, initial_ansatz
 from .problem import AbstractProblem
 
-__all__ = ["Spectrum", "diagnose", "spectrum"]
+__all__ = ["Spectrum", "diagnose", "linearise", "spectrum"]
 
 CUTOFF = 1e-14
 """Eigenvalues below this share of the largest are round-off."""

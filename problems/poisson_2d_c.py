@@ -97,8 +97,8 @@ def _solve(order: int) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
 def _near_holes(x: Any, y: Any) -> Any:
     """A function that vanishes on the four circles, and is positive and below 1 outside them.
 
-    It rises slowly: with no constant in the denominator the Laplacian of the transform is five digits larger, and a
-    small network finds no solution.
+    It rises slowly: with no constant in the denominator the Laplacian of the transform is far larger, and a small
+    network finds no solution.
     """
     product = 1.0
     for a, b in HOLES.values():

@@ -80,7 +80,7 @@ def scale_by_soap(
         max_precondition_size: Longest side of a matrix that is rotated.
 
     References:
-        Vyas et al., SOAP: improving and stabilizing Shampoo using Adam, ICLR (2025), algorithm 3.
+        Vyas et al., SOAP: improving and stabilizing Shampoo using Adam, ICLR (2025).
     """
 
     def init(params):

@@ -43,7 +43,7 @@ class SPRING(AbstractOptimiser):
 
     References:
         Guzmán-Cordero, Dangel, Goldshlager, Zeinhofer, NeurIPS (2025); Goldshlager, Abrahamsen, Lin, J. Comput. Phys.
-        516 (2024) 113351, for the momentum.
+        (2024), for the momentum.
     """
 
     damping: float = 1e-9

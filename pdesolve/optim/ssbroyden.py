@@ -39,7 +39,7 @@ class SSBroyden(AbstractOptimiser):
         max_linesearch_steps: Evaluations of one zoom line search.
 
     References:
-        Urbán, Stefanou, Pons, J. Comput. Phys. 523 (2025) 113656; Al-Baali, Comput. Optim. Appl. 9 (1998) 191-203;
+        Urbán, Stefanou, Pons, J. Comput. Phys. (2025); `ssbfgs` after Al-Baali;
         line search: Nocedal and Wright, Numerical Optimization, algorithms 3.5 and 3.6.
     """
 

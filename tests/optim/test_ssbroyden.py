@@ -51,12 +51,23 @@ def test_bfgs_is_the_textbooks():
     np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-10 * np.abs(expected).max())
 
 
-def test_the_default_scales():
-    """Where the model curves too little (b > 1), H shrinks by more than BFGS's update; else tau is 1 or below."""
-    inverse, step, change = pair(4)
-    curvature = -step @ np.linalg.solve(inverse, step)
-    own, bfgs = (np.array(broyden_update(inverse, step, change, curvature, m)) for m in ("ssbroyden", "bfgs"))
-    assert np.abs(own - bfgs).max() > 1e-3 * np.abs(bfgs).max()
+def test_ssbfgs_is_bfgs_of_a_scaled_matrix():
+    """Of H / tau with tau = min(1, 1 / b), as it was derived."""
+    for seed in range(5):
+        inverse, step, change = pair(seed)
+        curvature = -step @ np.linalg.solve(inverse, step)
+        tau = min(1.0, -(change @ step) / curvature)
+        expected = broyden_update(inverse / tau, step, change, curvature, "bfgs")
+        np.testing.assert_allclose(broyden_update(inverse, step, change, curvature, "ssbfgs"), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"), [((2.0, 1.0), [[0.75, -0.5], [-0.5, 1.0]]), ((0.5, 0.5), [[6.0, -4.0], [-4.0, 4.0]])]
+)
+def test_the_default_by_hand(change, expected):
+    """From the identity along (1, 0): theta = 1, phi = 0, tau = 0.8; then theta = -1/2, phi = 3, tau = 1/2."""
+    found = broyden_update(jnp.eye(2), jnp.array([1.0, 0.0]), jnp.array(change), jnp.asarray(-1.0))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
 def valley(params, sample, key, context):

@@ -42,7 +42,7 @@ WEIGHINGS = [LearningRateAnnealing(), GradientNormWeights(), ReLoBRaLo(), SoftAd
 def weights_of(rule, steps, gradients=ROWS, losses=None):
     """Return the weights of each step: what the gradients of the unit coordinates are multiplied by."""
     state, found = rule.begin(3), []
-    step = jax.jit(rule.weigh)
+    step = jax.jit(lambda gradients, losses, state: rule.weigh(gradients, losses, None, state))
     for k in range(steps):
         weights, state = step(gradients, None if losses is None else losses[k], state)
         found.append(weights)

@@ -9,7 +9,8 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from ...errors import PdesolveError, UnknownNameError
 from .rule import AbstractRule
-from .weighing import PLAIN, AbstractWeighing, keep_finite, norms
+from .unit_rows import UnitRows
+from .weighing import PLAIN, AbstractWeighing, keep_finite
 
 __all__ = ["GradientNormWeights", "LearningRateAnnealing"]
 
@@ -64,7 +65,7 @@ class LearningRateAnnealing(AbstractWeighing):
             raise PdesolveError(f"`reference` {self.reference} is not among the {num_terms} terms, numbered from 0.")
         return Averaged(jnp.ones(num_terms), jnp.asarray(0, jnp.int32))
 
-    def weigh(self, gradients, losses, state):
+    def weigh(self, gradients, losses, traces, state):
         """Renew every so many steps."""
         rate, weighted, matrices = PRESETS[self.preset]
         rate = rate if self.rate is None else self.rate
@@ -82,6 +83,8 @@ class GradientNormWeights(AbstractWeighing):
     $$\hat\lambda_i = \frac{\tfrac1m \sum_j |\nabla L_j|}{|\nabla L_i|}, \qquad
     \lambda_i \leftarrow (1 - a)\, \lambda_i + a\, \hat\lambda_i.$$
 
+    A gradient that vanishes or is not finite leaves its weight as it was, and is not in the mean.
+
     Args:
         rate: a.
         every: Steps between two renewals.
@@ -90,7 +93,7 @@ class GradientNormWeights(AbstractWeighing):
 
     References:
         Wang, Sankaran, Wang, Perdikaris, An expert's guide to training physics-informed neural networks,
-        arXiv:2308.08468 (2023), algorithm 1; there with the sum in place of the mean.
+        arXiv:2308.08468 (2023); there with the sum in place of the mean.
     """
 
     rate: float = eqx.field(static=True, default=0.1)
@@ -105,10 +108,11 @@ class GradientNormWeights(AbstractWeighing):
         """Ones."""
         return Averaged(jnp.ones(num_terms), jnp.asarray(0, jnp.int32))
 
-    def weigh(self, gradients, losses, state):
+    def weigh(self, gradients, losses, traces, state):
         """Renew every so many steps."""
-        lengths = norms(gradients)
-        ratio = jnp.minimum(jnp.mean(lengths) / lengths, self.cap)
+        rows = UnitRows(gradients)
+        mean = jnp.sum(rows.lengths) / jnp.maximum(jnp.sum(rows.present), 1)
+        ratio = jnp.minimum(mean / jnp.where(rows.present, rows.lengths, jnp.nan), self.cap)
         new = keep_finite((1.0 - self.rate) * state.weights + self.rate * ratio, state.weights)
         weights = jnp.where(state.step % self.every == 0, new, state.weights)
         return weights, Averaged(weights, state.step + 1)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from ...errors import PdesolveError, UnknownNameError
 from .rule import AbstractRule
-from .unit_rows import UnitRows
+from .unit_rows import UnitRows, per_row
 
 __all__ = ["DCGD"]
 
@@ -58,8 +58,7 @@ class DCGD(AbstractRule):
         groups = jnp.asarray((0, 1) if self.groups is None else self.groups)
 
         def grouped(leaf):
-            flags = finite.reshape(-1, *(1,) * (leaf.ndim - 1))
-            return jax.ops.segment_sum(jnp.where(flags, leaf, 0.0), groups, 2)
+            return jax.ops.segment_sum(jnp.where(per_row(finite, leaf), leaf, 0.0), groups, 2)
 
         rows = UnitRows(jax.tree.map(grouped, gradients))
         (a, b), cosine = rows.lengths, rows.cosines()[0, 1]

@@ -20,6 +20,15 @@ class History(NamedTuple):
     weights: Float[Array, " m"]
     first: Float[Array, " m"]
     last: Float[Array, " m"]
+    step: Int[Array, ""]
+
+
+class Epochs(NamedTuple):
+    """Weights, the sum of the losses of this epoch, and their means in the two before."""
+
+    weights: Float[Array, " m"]
+    gathered: Float[Array, " m"]
+    last: Float[Array, " m"]
     before: Float[Array, " m"]
     step: Int[Array, ""]
 
@@ -61,7 +70,7 @@ class ReLoBRaLo(AbstractWeighing):
         """Ones."""
         return _begin(num_terms)
 
-    def weigh(self, gradients, losses, state):
+    def weigh(self, gradients, losses, traces, state):
         """Compare with the step before, and with the first."""
         losses = _required(losses, "ReLoBRaLo")
         draw = jax.random.fold_in(jax.random.key(self.seed), state.step)
@@ -71,7 +80,7 @@ class ReLoBRaLo(AbstractWeighing):
         rho = jax.random.bernoulli(draw, self.lookback)
         new = relobralo_weights(losses, last, first, state.weights, alpha, rho, self.temperature)
         weights = keep_finite(new, state.weights)
-        return weights, History(weights, first, losses, last, state.step + 1)
+        return weights, History(weights, first, losses, state.step + 1)
 
 
 def relobralo_weights(losses, last, first, weights, alpha, rho, temperature, guard=1e-12):
@@ -94,7 +103,7 @@ class SoftAdapt(AbstractWeighing):
         rule: Combines the weighted gradients.
 
     References:
-        Heydari, Thompson, Mehmood, SoftAdapt, arXiv:1912.12355 (2019), eqs. (7) and (9).
+        Heydari, Thompson, Mehmood, SoftAdapt, arXiv:1912.12355 (2019).
     """
 
     beta: float = eqx.field(static=True, default=0.1)
@@ -105,7 +114,7 @@ class SoftAdapt(AbstractWeighing):
         """Ones."""
         return _begin(num_terms)
 
-    def weigh(self, gradients, losses, state):
+    def weigh(self, gradients, losses, traces, state):
         """Look at the last change."""
         losses = _required(losses, "SoftAdapt")
         change = losses - state.last
@@ -114,7 +123,7 @@ class SoftAdapt(AbstractWeighing):
             change = change / jnp.where(total > 0, total, 1.0)
         new = len(losses) * jax.nn.softmax(self.beta * change)
         weights = jnp.where(state.step == 0, 1.0, keep_finite(new, state.weights))
-        return weights, History(weights, state.first, losses, state.last, state.step + 1)
+        return weights, History(weights, state.first, losses, state.step + 1)
 
 
 class DynamicWeightAverage(AbstractWeighing):
@@ -129,7 +138,7 @@ class DynamicWeightAverage(AbstractWeighing):
         rule: Combines the weighted gradients.
 
     References:
-        Liu, Johns, Davison, End-to-end multi-task learning with attention, CVPR (2019), eq. (7).
+        Liu, Johns, Davison, End-to-end multi-task learning with attention, CVPR (2019).
     """
 
     temperature: float = eqx.field(static=True, default=2.0)
@@ -142,25 +151,26 @@ class DynamicWeightAverage(AbstractWeighing):
 
     def begin(self, num_terms):
         """Ones."""
-        return _begin(num_terms)
+        zeros = jnp.zeros(num_terms)
+        return Epochs(jnp.ones(num_terms), zeros, zeros, zeros, jnp.asarray(0, jnp.int32))
 
-    def weigh(self, gradients, losses, state):
-        """At the start of an epoch compare the two before; `first` gathers the losses of this one."""
+    def weigh(self, gradients, losses, traces, state):
+        """At the start of an epoch compare the two before."""
         losses = _required(losses, "DynamicWeightAverage")
         begins = state.step % self.every == 0
-        last = jnp.where(begins, state.first / self.every, state.last)
+        last = jnp.where(begins, state.gathered / self.every, state.last)
         before = jnp.where(begins, state.last, state.before)
         quotient = last / jnp.where(before > 0, before, 1.0)
         new = len(losses) * jax.nn.softmax(quotient / self.temperature)
         renewed = jnp.where(state.step >= 2 * self.every, keep_finite(new, state.weights), 1.0)
         weights = jnp.where(begins, renewed, state.weights)
-        gathered = jnp.where(begins, 0.0, state.first) + losses
-        return weights, History(weights, gathered, last, before, state.step + 1)
+        gathered = jnp.where(begins, 0.0, state.gathered) + losses
+        return weights, Epochs(weights, gathered, last, before, state.step + 1)
 
 
 def _begin(num_terms: int) -> History:
     ones, zeros = jnp.ones(num_terms), jnp.zeros(num_terms)
-    return History(ones, zeros, zeros, zeros, jnp.asarray(0, jnp.int32))
+    return History(ones, zeros, zeros, jnp.asarray(0, jnp.int32))
 
 
 def _required(losses: Array | None, name: str) -> Array:

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from ...errors import PdesolveError
 from .rule import AbstractRule
-from .unit_rows import UnitRows
+from .unit_rows import UnitRows, per_row
 
 __all__ = ["SAMGS"]
 
@@ -64,7 +64,7 @@ class SAMGS(AbstractRule):
         """Update both averages, then take one branch."""
         rows = UnitRows(gradients)
         m, lengths = len(rows.lengths), rows.lengths
-        gradients = jax.tree.map(lambda leaf: jnp.where(_like(rows.finite, leaf), leaf, 0.0), gradients)
+        gradients = jax.tree.map(lambda leaf: jnp.where(per_row(rows.finite, leaf), leaf, 0.0), gradients)
         likeness = _likeness(lengths)
         step = state.step + 1
         first = jax.tree.map(lambda a, g: self.beta1 * a + (1.0 - self.beta1) * g, state.first, gradients)
@@ -95,7 +95,3 @@ def _likeness(lengths: Float[Array, " m"]) -> Float[Array, ""]:
     larger, smaller = jnp.maximum(a, b), jnp.minimum(a, b)
     ratio = smaller / jnp.where(larger > 0, larger, 1.0)  # squares would over- or underflow
     return jnp.mean(jnp.where(larger > 0, 2 * ratio / (1 + ratio**2), 1.0))
-
-
-def _like(flags: Array, leaf: Array) -> Array:
-    return flags.reshape(-1, *(1,) * (leaf.ndim - 1))

@@ -6,13 +6,12 @@ import jax.numpy as jnp
 from ...errors import PdesolveError
 from .annealing import Averaged
 from .rule import AbstractRule
-from .sums import Sum
-from .weighing import scaled, shown
+from .weighing import PLAIN, AbstractWeighing, keep_finite
 
 __all__ = ["NTKWeights"]
 
 
-class NTKWeights(AbstractRule):
+class NTKWeights(AbstractWeighing):
     r"""Weights that make all residuals converge at the same mean rate, by the traces of their tangent kernels.
 
     $$\lambda_i = \frac{\sum_j \operatorname{tr} K_{jj} / n_j}{\operatorname{tr} K_{ii} / n_i}, \qquad
@@ -23,37 +22,36 @@ class NTKWeights(AbstractRule):
     it was. Used in a loop of one's own, it needs `combine(..., traces=...)` (`Evaluation.kernel_traces`).
 
     Args:
-        every: Steps between two renewals, each of which costs a pullback for every sample.
+        every: Steps between two renewals, each of which costs a pullback for every residual it looks at.
         cap: Largest weight.
         rule: Combines the weighted gradients.
 
     References:
-        Wang, Yu, Perdikaris, J. Comput. Phys. 449 (2022) 110768, eqs. (6.5)-(6.6), algorithm 1.
+        Wang, Yu, Perdikaris, J. Comput. Phys. 449 (2022) 110768.
     """
 
     every: int = eqx.field(static=True, default=1000)
     cap: float = eqx.field(static=True, default=1e6)
-    rule: AbstractRule = Sum()
+    rule: AbstractRule = PLAIN
 
     def __check_init__(self):
         if self.every < 1:
             raise PdesolveError(f"`every` must be at least 1, got {self.every}.")
 
-    def init(self, params, num_terms):
-        """Ones, and the state of the rule."""
-        return Averaged(jnp.ones(num_terms), jnp.asarray(0, jnp.int32)), self.rule.init(params, num_terms)
+    def begin(self, num_terms):
+        """Ones."""
+        return Averaged(jnp.ones(num_terms), jnp.asarray(0, jnp.int32))
 
     def traced(self, state, step):
-        """Every so many steps."""
-        return state[0].step % self.every == 0
+        """Every so many steps, and when the rule asks."""
+        asked, inner = state[0].step % self.every == 0, super().traced(state, step)
+        return asked if inner is None else asked | inner
 
-    def combine(self, gradients, state, losses=None, *, fresh=None, traces=None):
-        """Renew the weights if traces are given, then combine."""
+    def weigh(self, gradients, losses, traces, state):
+        """Renew every so many steps."""
         if traces is None:
             raise PdesolveError("NTKWeights weighs by traces: call `combine(gradients, state, traces=...)`.")
-        own, inner = state
-        new = jnp.minimum(jnp.sum(traces) / jnp.where(traces > 0, traces, jnp.nan), self.cap)
-        asked = own.step % self.every == 0
-        weights = jnp.where(asked & jnp.isfinite(new), new, own.weights).astype(own.weights.dtype)
-        combined, inner, metrics = self.rule.combine(scaled(gradients, weights), inner, losses, fresh=fresh)
-        return combined, (Averaged(weights, own.step + 1), inner), {**metrics, **shown(weights)}
+        ratio = jnp.minimum(jnp.sum(traces) / jnp.where(traces > 0, traces, jnp.nan), self.cap)
+        new = keep_finite(ratio, state.weights).astype(state.weights.dtype)
+        weights = jnp.where(state.step % self.every == 0, new, state.weights)
+        return weights, Averaged(weights, state.step + 1)

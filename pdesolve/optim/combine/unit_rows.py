@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-__all__ = ["UnitRows"]
+__all__ = ["UnitRows", "per_row"]
 
 
 class UnitRows(eqx.Module):
@@ -77,6 +77,11 @@ class UnitRows(eqx.Module):
         gram = 0.5 * (gram + gram.T)
         index = jnp.arange(gram.shape[0])
         return gram.at[index, index].set(self.present.astype(gram.dtype))
+
+
+def per_row(values: Array, leaf: Array) -> Array:
+    """Return one number for each row `(m,)` in the shape `(m, 1, ...)` that meets a leaf `(m, ...)`."""
+    return values.reshape(-1, *(1,) * (leaf.ndim - 1))
 
 
 def _dot(a: Array, b: Array) -> Array:

@@ -10,8 +10,9 @@ from jaxtyping import Array, Float, PyTree
 
 from .rule import AbstractRule
 from .sums import Sum
+from .unit_rows import per_row
 
-__all__ = ["AbstractWeighing", "keep_finite", "norms", "scaled", "shown"]
+__all__ = ["PLAIN", "AbstractWeighing", "keep_finite"]
 
 
 class AbstractWeighing(AbstractRule):
@@ -29,9 +30,9 @@ class AbstractWeighing(AbstractRule):
 
     @abc.abstractmethod
     def weigh(
-        self, gradients: PyTree, losses: Float[Array, " m"] | None, state: Any
+        self, gradients: PyTree, losses: Float[Array, " m"] | None, traces: Float[Array, " m"] | None, state: Any
     ) -> tuple[Float[Array, " m"], PyTree]:
-        """Return the weights of this step, and the new state."""
+        """Return the weights of this step, and the new state; arguments as `combine`."""
 
     def init(self, params, num_terms):
         """The state of the weights, and that of the rule."""
@@ -41,28 +42,15 @@ class AbstractWeighing(AbstractRule):
         """When the rule asks."""
         return self.rule.traced(state[1], step)
 
-    def combine(self, gradients, state, losses=None, *, fresh=None, **traces):
+    def combine(self, gradients, state, losses=None, *, fresh=None, traces=None):
         """Weigh, then combine."""
         own, inner = state
-        weights, own = self.weigh(gradients, losses, own)
-        combined, inner, metrics = self.rule.combine(scaled(gradients, weights), inner, losses, fresh=fresh, **traces)
-        return combined, (own, inner), {**metrics, **shown(weights)}
-
-
-def scaled(gradients: PyTree, weights: Float[Array, " m"]) -> PyTree:
-    """Return the gradients times the weights of their terms."""
-    return jax.tree.map(lambda leaf: leaf * weights.astype(leaf.dtype).reshape(-1, *(1,) * (leaf.ndim - 1)), gradients)
-
-
-def shown(weights: Float[Array, " m"]) -> dict[str, Array]:
-    """Return what the log has of the weights."""
-    return {"smallest_weight": jnp.min(weights), "largest_weight": jnp.max(weights)}
-
-
-def norms(gradients: PyTree) -> Float[Array, " m"]:
-    """Return the length of each term's gradient."""
-    squares = [jnp.sum(jnp.square(leaf.reshape(leaf.shape[0], -1)), axis=1) for leaf in jax.tree.leaves(gradients)]
-    return jnp.sqrt(jnp.asarray(sum(squares)))
+        weights, own = self.weigh(gradients, losses, traces, own)
+        weighted = jax.tree.map(lambda leaf: leaf * per_row(weights.astype(leaf.dtype), leaf), gradients)
+        given = {"traces": traces} if isinstance(self.rule, AbstractWeighing) else {}
+        combined, inner, metrics = self.rule.combine(weighted, inner, losses, fresh=fresh, **given)
+        shown = {"smallest_weight": jnp.min(weights), "largest_weight": jnp.max(weights)}
+        return combined, (own, inner), {**metrics, **shown}
 
 
 def keep_finite(new: Float[Array, " m"], old: Float[Array, " m"]) -> Float[Array, " m"]:
