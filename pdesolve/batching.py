@@ -12,7 +12,14 @@ from typing import Any
 import jax
 from jaxtyping import Array, Float
 
-__all__ = ["add_constant", "batched_one", "map_samples"]
+__all__ = ["add_constant", "batched_one", "cached_samples", "map_samples"]
+
+CACHED = 2**24
+"""Intermediate values of a piece of samples, by our count, that a gradient on a CPU handles best.
+
+With float32 and 4 MiB of second-level cache, steps of Adam on 1e5 and 1e6 points took 0.55 to 0.85 of the time that all
+samples at once took, for 3 layers of 20 units and for 4 of 64 and 128; half or twice this number changes it by a tenth.
+"""
 
 _AXIS = "samples last"
 
@@ -35,3 +42,20 @@ def add_constant(h: Float[Array, " n"], b: Float[Array, " n"]) -> Float[Array, "
     """Return h + b for a vector b that does not depend on the sample."""
     one = batched_one(b.dtype)
     return h + (b if one is None else jax.lax.dot(b[:, None], one))
+
+
+def cached_samples(function: Callable, sample: Any) -> int | None:
+    """Return for how many samples the values that a gradient keeps stay close to the cores; None off the CPU."""
+    if jax.default_backend() != "cpu":
+        return None
+    return max(CACHED // _values(jax.make_jaxpr(function)(sample).jaxpr), 256)
+
+
+def _values(jaxpr: Any) -> int:
+    """Return the number of values that are computed, inner functions included."""
+    total = 0
+    for equation in jaxpr.eqns:
+        inner = [p for p in jax.tree.leaves(list(equation.params.values())) if hasattr(p, "jaxpr")]
+        computed = sum(variable.aval.size for variable in equation.outvars)
+        total += sum(_values(each.jaxpr) for each in inner) if inner else computed
+    return max(total, 1)

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from .batching import map_samples
+from .batching import cached_samples, map_samples
 from .errors import PdesolveError
 from .linalg import gram
 from .rows import AbstractRowRule
@@ -152,6 +152,13 @@ class AbstractBlock(eqx.Module):
     ) -> tuple[dict[str, Float[Array, "n ..."]], dict[str, PyTree]]:
         """Return the residual vectors and, by term, the pytree of their Jacobians, leaves `(n, c, *leaf)`."""
 
+    def piece(self, trainables: PyTree, samples: PyTree, key: PRNGKeyArray, context: Context) -> int | None:
+        """Return how many samples a gradient takes at a time; None if samples see each other, or all at once is best.
+
+        A block that returns a number is evaluated on slices of its samples, with a key for each sample.
+        """
+        return None
+
 
 class PointwiseBlock(AbstractBlock):
     """A block given by a function of one sample: `residual(trainables, sample, key, context) -> {term: z}`.
@@ -163,7 +170,7 @@ class PointwiseBlock(AbstractBlock):
     sampler: AbstractSampler
     terms: tuple[Term, ...]
     chunk: int | None = eqx.field(static=True, default=None)
-    """Samples evaluated at a time, to bound memory; all at once if None."""
+    """Samples evaluated at a time, to bound memory; if None all at once, and as many as suit the cache in gradients."""
 
     def evaluate(self, trainables, samples, key, context):
         """Map `residual` over the samples."""
@@ -190,9 +197,17 @@ class PointwiseBlock(AbstractBlock):
             start += size
         return z, jacobians
 
+    def piece(self, trainables, samples, key, context):
+        """`chunk`, or what suits the cache."""
+        if self.chunk is not None:
+            return self.chunk
+        first = jax.tree.map(lambda leaf: leaf[0], samples)
+        return cached_samples(lambda sample: self.residual(trainables, sample, key, context), first)
+
     def _map(self, function, samples, key, vmap):
-        keys = jax.random.split(key, jax.tree.leaves(samples)[0].shape[0])
-        if self.chunk is None:
+        n = jax.tree.leaves(samples)[0].shape[0]
+        keys = key if key.ndim else jax.random.split(key, n)
+        if self.chunk is None or self.chunk >= n:
             return vmap(function)(samples, keys)
         # Without the checkpoint a gradient would keep the intermediate values of all chunks.
         return jax.lax.map(jax.checkpoint(lambda pair: function(*pair)), (samples, keys), batch_size=self.chunk)
@@ -297,17 +312,51 @@ class Evaluation(eqx.Module):
     def _unfilter(self, params: PyTree) -> PyTree:
         return eqx.combine(params, self.frozen)
 
-    def _outer(self, term: Term, z: Float[Array, "n ..."]) -> Float[Array, ""]:
-        rows = self.rows.get(term.name, Rows())
-        z = z if rows.shift is None else z + rows.shift
-        densities = jax.vmap(term.outer.density)(z)
-        return term.weight * jnp.mean(densities if rows.weights is None else rows.weights * densities)
-
     def _block_losses(self, index: int, params: PyTree) -> tuple[dict[str, Array], dict[str, Any]]:
         block = self.objective.blocks[index]
         key = jax.random.fold_in(self.key, index)
         z, aux = block.evaluate(self._unfilter(params), self.batches[index].samples, key, self.context)
-        return {term.name: self._outer(term, z[term.name]) for term in block.terms}, aux
+        rows = {term.name: self.rows.get(term.name, Rows()) for term in block.terms}
+        return {term.name: outer_mean(term, z[term.name], rows[term.name]) for term in block.terms}, aux
+
+    def _block_gradients(
+        self, index: int, params: PyTree, directions: list[dict[str, float]]
+    ) -> tuple[dict[str, Array], list[PyTree], dict[str, Any]]:
+        """Return a block's losses, the gradient of each weighted sum of them, and aux; in pieces where that pays."""
+        block, samples = self.objective.blocks[index], self.batches[index].samples
+        n = jax.tree.leaves(samples)[0].shape[0]
+        key = jax.random.fold_in(self.key, index)
+        size = block.piece(self._unfilter(params), samples, key, self.context)
+
+        def pulled(losses: Callable) -> tuple[dict[str, Array], list[PyTree], dict[str, Any]]:
+            values, pullback, aux = jax.vjp(losses, params, has_aux=True)
+            units = [{name: jnp.full_like(value, d[name]) for name, value in values.items()} for d in directions]
+            return values, [pullback(unit)[0] for unit in units], aux
+
+        if size is None or size >= n:
+            return pulled(lambda params: self._block_losses(index, params))
+        count = -(-n // size)
+        size = -(-n // count)
+        rows = {t.name: _padded_rows(self.rows.get(t.name, Rows()), n, count * size - n) for t in block.terms}
+
+        def add(total, piece):
+            samples, keys, rows = piece
+
+            def losses(params):
+                z, aux = block.evaluate(self._unfilter(params), samples, keys, self.context)
+                return {t.name: outer_mean(t, z[t.name], rows[t.name], n) for t in block.terms}, aux
+
+            values, gradients, _ = pulled(losses)
+            return jax.tree.map(jnp.add, total, (values, gradients)), None
+
+        pieces = samples, jax.random.split(key, n), rows
+        pieces = jax.tree.map(lambda leaf: _padded(leaf, count * size).reshape(count, size, *leaf.shape[1:]), pieces)
+        start = jax.tree.map(
+            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
+            jax.eval_shape(lambda: pulled(lambda params: self._block_losses(index, params))[:2]),
+        )
+        (values, gradients), _ = jax.lax.scan(add, start, pieces)
+        return values, gradients, {}
 
     def residuals(self, params: PyTree) -> dict[str, Float[Array, "n ..."]]:
         """Return the residual vector of every term."""
@@ -349,6 +398,18 @@ class Evaluation(eqx.Module):
         total = sum(losses[term.name] for term in self.objective.terms if term.kind == "loss")
         return jnp.asarray(total), (losses, aux)
 
+    def value_and_gradient(self, params: PyTree) -> tuple[tuple[Array, tuple[dict, dict]], PyTree]:
+        """Return `loss(params)` and its gradient: as `jax.value_and_grad` does, but in pieces that suit the cache."""
+        losses, gradients, merged = {}, [], {}
+        for index, block in enumerate(self.objective.blocks):
+            counted = {term.name: float(term.kind == "loss") for term in block.terms}
+            values, (gradient,), aux = self._block_gradients(index, params, [counted])
+            losses.update(values)
+            gradients.append(gradient)
+            merged = _merge(merged, aux)
+        total = sum(losses[term.name] for term in self.objective.terms if term.kind == "loss")
+        return (jnp.asarray(total), (losses, merged)), jax.tree.map(lambda *leaves: sum(leaves), *gradients)
+
     def term_gradients(self, params: PyTree, names: Iterable[str] | None = None) -> tuple[dict, dict, dict]:
         """Return term losses, gradients by term, and aux; for some terms only if `names` is given.
 
@@ -360,10 +421,10 @@ class Evaluation(eqx.Module):
             chosen = [term.name for term in block.terms if term.name in wanted]
             if not chosen:
                 continue
-            values, pullback, aux = jax.vjp(lambda p, i=index: self._block_losses(i, p), params, has_aux=True)
-            for name in chosen:
-                unit = {other: jnp.full_like(value, other == name) for other, value in values.items()}
-                losses[name], (gradients[name],) = values[name], pullback(unit)
+            units = [{term.name: float(term.name == name) for term in block.terms} for name in chosen]
+            values, pulled, aux = self._block_gradients(index, params, units)
+            losses.update({name: values[name] for name in chosen})
+            gradients.update(zip(chosen, pulled, strict=True))
             merged = _merge(merged, aux)
         return losses, gradients, merged
 
@@ -380,7 +441,7 @@ class Evaluation(eqx.Module):
             z, jacobians = block.jacobian(params, self._unfilter, samples, key, self.context)
             for term in block.terms:
                 if term.kind == "loss":
-                    losses[term.name] = self._outer(term, z[term.name])
+                    losses[term.name] = outer_mean(term, z[term.name], self.rows.get(term.name, Rows()))
                     gradient, scaled, residual = self._term_model(term, z[term.name], jacobians[term.name])
                     gradients.append(gradient)
                     rows.append(scaled)
@@ -404,6 +465,27 @@ class Evaluation(eqx.Module):
             root = jax.vmap(term.outer.curvature_root)(shifted.reshape(n, c))
             scaled = jnp.einsum("ncp,nkc->nkp", scaled.reshape(n, c, -1), root).reshape(-1, scaled.shape[1])
         return gradient, scaled, residual
+
+
+def outer_mean(term: Term, z: Float[Array, "n ..."], rows: Rows, n: int | None = None) -> Float[Array, ""]:
+    """Return the weighted mean of a term's outer function over its samples, or their sum divided by a given `n`."""
+    z = z if rows.shift is None else z + rows.shift
+    densities = jax.vmap(term.outer.density)(z)
+    densities = densities if rows.weights is None else rows.weights * densities
+    return term.weight * (jnp.mean(densities) if n is None else jnp.sum(densities) / n)
+
+
+def _padded(leaf: Array, length: int) -> Array:
+    """Return rows up to a length: the last one again and again."""
+    return jnp.concatenate([leaf, jnp.repeat(leaf[-1:], length - leaf.shape[0], axis=0)])
+
+
+def _padded_rows(rows: Rows, n: int, more: int) -> Rows:
+    """Return row weights up to a length, so that repeated rows do not count."""
+    if more == 0:
+        return rows
+    weights = jnp.ones(n, bool) if rows.weights is None else rows.weights  # a factor of any type
+    return Rows(jnp.concatenate([weights, jnp.zeros(more, weights.dtype)]), rows.shift)
 
 
 def _merge(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class FirstOrder(AbstractOptimiser):
         state, rule = state
         combined: dict[str, Any] = {}
         if self.combine is None:
-            (loss, (losses, aux)), gradient = jax.value_and_grad(evaluation.loss, has_aux=True)(params)
+            (loss, (losses, aux)), gradient = evaluation.value_and_gradient(params)
         else:
             losses, stacked, aux, fresh = self._gradients(evaluation, params, rule)
             loss = jnp.asarray(sum(losses.values()))
