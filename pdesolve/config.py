@@ -142,6 +142,9 @@ class Recipe:
     """Meet conditions exactly by the problem's own transform where it has one; otherwise as loss terms."""
     weights: dict[str, float] = field(default_factory=dict)
     """Weights of loss terms by name; 1 where not named."""
+    constraints: tuple[str, ...] = ()
+    """Terms that constrained optimisers (`augmented_lagrangian`, say) meet as constraints; those of all conditions if
+    none is named. To other optimisers they are losses."""
     windows: int = 1
     """Number of consecutive time windows, each with a network of its own."""
     precision: str = "float64"

@@ -112,6 +112,8 @@ def refuse_pointwise_settings(recipe: Recipe) -> None:
         raise PdesolveError(f"method {recipe.method!r} has no time windows: `windows` must be 1, got {recipe.windows}.")
     if not recipe.exact:
         raise PdesolveError(f"method {recipe.method!r} has no conditions that could be loss terms: leave out `--soft`.")
+    if recipe.constraints:
+        raise PdesolveError(f"method {recipe.method!r} has no conditions: leave out `constraints`.")
 
 
 def refuse_points(recipe: Recipe) -> None:

@@ -436,6 +436,8 @@ class Evaluation(eqx.Module):
         _, unravel = ravel_pytree(params)
         losses, gradients, rows, residuals = {}, [], [], []
         for index, block in enumerate(self.objective.blocks):
+            if all(term.kind != "loss" for term in block.terms):
+                continue
             key = jax.random.fold_in(self.key, index)
             samples = self.batches[index].samples
             z, jacobians = block.jacobian(params, self._unfilter, samples, key, self.context)
@@ -448,13 +450,49 @@ class Evaluation(eqx.Module):
                     residuals.append(residual)
         return GaussNewton(losses, sum(gradients), tuple(rows), tuple(residuals), unravel)  # type: ignore[arg-type]
 
+    def constraints(self, params: PyTree, kind: str) -> Float[Array, " m"]:
+        r"""Return the components of all terms of one kind, each times $\sqrt{w_m w_i / n_m}$; empty if there is none.
+
+        Half the square of this vector is the loss that the terms would be.
+        """
+        parts = []
+        for index, block in enumerate(self.objective.blocks):
+            chosen = [term for term in block.terms if term.kind == kind]
+            if chosen:
+                key = jax.random.fold_in(self.key, index)
+                z, _ = block.evaluate(self._unfilter(params), self.batches[index].samples, key, self.context)
+                parts += [self._scale(term, z[term.name]) * z[term.name].reshape(-1) for term in chosen]
+        return jnp.concatenate(parts) if parts else jnp.zeros(0, jax.tree.leaves(params)[0].dtype)
+
+    def constraint_rows(self, params: PyTree, kind: str) -> tuple[Float[Array, " m"], Float[Array, "m p"]]:
+        """Return `constraints` and their Jacobian by the flattened parameters."""
+        flat, _ = ravel_pytree(params)
+        values, rows = [jnp.zeros(0, flat.dtype)], [jnp.zeros((0, flat.size), flat.dtype)]
+        for index, block in enumerate(self.objective.blocks):
+            chosen = [term for term in block.terms if term.kind == kind]
+            if not chosen:
+                continue
+            key = jax.random.fold_in(self.key, index)
+            z, jacobians = block.jacobian(params, self._unfilter, self.batches[index].samples, key, self.context)
+            for term in chosen:
+                scale = self._scale(term, z[term.name])
+                leaves = [leaf.reshape(len(scale), -1) for leaf in jax.tree.leaves(jacobians[term.name])]
+                values.append(scale * z[term.name].reshape(-1))
+                rows.append(scale[:, None] * jnp.concatenate(leaves, axis=1))
+        return jnp.concatenate(values), jnp.concatenate(rows)
+
+    def _scale(self, term: Term, z: Float[Array, "n ..."]) -> Float[Array, " rows"]:
+        r"""Return $\sqrt{w_m w_i / n_m}$ of every component."""
+        rows = self.rows.get(term.name, Rows())
+        weights = jnp.full(z.shape[0], term.weight / z.shape[0], z.dtype)
+        return jnp.repeat(jnp.sqrt(weights if rows.weights is None else weights * rows.weights), z[0].size)
+
     def _term_model(self, term: Term, z: Float[Array, "n ..."], jacobian: PyTree) -> tuple[Array, Array, Array]:
         """Return the gradient `(p,)`, the scaled rows `(rows, p)` and the scaled slopes of one term."""
         rows = self.rows.get(term.name, Rows())
         shifted = z if rows.shift is None else z + rows.shift
         n, c = z.shape[0], z[0].size
-        weights = jnp.full(n, term.weight / n, z.dtype) * (1.0 if rows.weights is None else rows.weights)
-        scale = jnp.repeat(jnp.sqrt(weights), c)
+        scale = self._scale(term, z)
         scaled = jnp.concatenate([leaf.reshape(n * c, -1) for leaf in jax.tree.leaves(jacobian)], axis=1)
         # Without the barrier XLA fuses the assembly of the rows into each of their uses, and does it again there.
         scaled = jax.lax.optimization_barrier(scale[:, None] * scaled)

@@ -24,7 +24,7 @@ from .geometry import AbstractDomain, SpaceTime
 from .method import AbstractMethod, Monitor, Outcome, identity, resolved
 from .nets import AbstractNetwork, PeriodicEmbedding, ScaledNetwork
 from .objective import Objective, PointwiseBlock, Term
-from .optim import build_stage_optimiser
+from .optim import AbstractOptimiser, build_stage_optimiser
 from .problem import AbstractProblem, Condition, Points, Values, evaluation_grid
 from .samplers import AbstractSampler, AdaptivePoints, FixedSamples
 
@@ -223,8 +223,13 @@ class _Data(eqx.Module):
         return self.values[name]
 
 
-def build_objective(problem: AbstractProblem, recipe: Recipe, domain: AbstractDomain, window: int = 0) -> Objective:
+def build_objective(
+    problem: AbstractProblem, recipe: Recipe, domain: AbstractDomain, window: int = 0, *, constrained: bool = False
+) -> Objective:
     """Return the objective of one time window: a block for the equations, one for each condition that is not exact.
+
+    If `constrained`, the terms that `recipe.constraints` names are equality constraints, those of all conditions if it
+    names none.
 
     Raises:
         PdesolveError: If a condition selects no point, or a residual is not a scalar at a point.
@@ -250,7 +255,7 @@ def build_objective(problem: AbstractProblem, recipe: Recipe, domain: AbstractDo
         orders = _initial_orders(problem)
         place, _ = domain.sample_boundary("initial", points.boundary, points.sampler, int(next(seeds)))
         parts.append((_Continuity(problem, orders, exact, window), FixedSamples(jnp.asarray(place))))
-    return _objective(problem, recipe, parts)
+    return _objective(problem, recipe, parts, constrained)
 
 
 def _vanishes(problem: AbstractProblem, recipe: Recipe, residual: Callable, sampler: FixedSamples) -> bool:
@@ -275,7 +280,9 @@ def _initial_orders(problem: AbstractProblem) -> tuple[tuple[str, int], ...]:
     return found or tuple((field, 0) for field in problem.field_names)
 
 
-def _objective(problem: AbstractProblem, recipe: Recipe, parts: list[tuple[Callable, AbstractSampler]]) -> Objective:
+def _objective(
+    problem: AbstractProblem, recipe: Recipe, parts: list[tuple[Callable, AbstractSampler]], constrained: bool
+) -> Objective:
     """Name the terms of each part by evaluating it once in the abstract, and weigh them."""
     ansatz = eqx.filter_eval_shape(initial_ansatz, problem, recipe)
     blocks = []
@@ -286,7 +293,9 @@ def _objective(problem: AbstractProblem, recipe: Recipe, parts: list[tuple[Calla
         for name, shape in shapes.items():
             if shape.shape != ():
                 raise PdesolveError(f"residual {name!r} must be a scalar at a point; got shape {shape.shape}.")
-        terms = tuple(Term(name, weight=float(recipe.weights.get(name, 1.0))) for name in shapes)
+        met = recipe.constraints or (() if isinstance(residual, _Equations) else tuple(shapes))
+        kinds = {name: "equality" if constrained and name in met else "loss" for name in shapes}
+        terms = tuple(Term(name, float(recipe.weights.get(name, 1.0)), kind=kind) for name, kind in kinds.items())
         blocks.append(PointwiseBlock(residual, sampler, terms, recipe.points.chunk))
     return Objective(tuple(blocks))
 
@@ -426,24 +435,26 @@ def build_stages(problem: AbstractProblem, recipe: Recipe) -> list[Stage]:
         PdesolveError: If points of a condition lie outside the domain, or unknown coefficients meet time windows.
     """
     _check_conditions(problem, recipe)
-    stages = []
+    parts = []
     for window, domain in enumerate(windows_of(problem.domain(), recipe.windows)):
         chosen = [config for config in recipe.stages if config.window in (None, window)]
         if not chosen:
             raise PdesolveError(f"no stage trains time window {window}; `stages` name others only.")
-        counts = {config.interior or recipe.points.interior for config in chosen}
-        objectives = {
-            count: build_objective(problem, _with_interior(recipe, count), domain, window) for count in counts
-        }
-        stages += [
-            _stage(config, objectives[config.interior or recipe.points.interior], recipe, window, config is chosen[0])
-            for config in chosen
-        ]
-    terms = {term.name for stage in stages for term in stage.objective.terms}
-    for name in recipe.weights:
-        if name not in terms:
-            raise UnknownNameError("loss term in `weights`", name, terms)
-    return stages
+        objectives: dict[tuple[int, bool], Objective] = {}
+        for config in chosen:
+            count, optimiser = config.interior or recipe.points.interior, build_stage_optimiser(config)
+            key = count, optimiser.meets_constraints
+            if key not in objectives:
+                objectives[key] = build_objective(
+                    problem, _with_interior(recipe, count), domain, window, constrained=optimiser.meets_constraints
+                )
+            parts.append((config, optimiser, objectives[key], recipe, window, config is chosen[0]))
+    terms = {term.name for _, _, objective, *_ in parts for term in objective.terms}
+    for label, names in (("loss term in `weights`", recipe.weights), ("term in `constraints`", recipe.constraints)):
+        for name in names:
+            if name not in terms:
+                raise UnknownNameError(label, name, terms)
+    return [_stage(*part) for part in parts]
 
 
 def _with_interior(recipe: Recipe, count: int) -> Recipe:
@@ -469,10 +480,12 @@ def _check_conditions(problem: AbstractProblem, recipe: Recipe) -> None:
             )
 
 
-def _stage(config: StageConfig, objective: Objective, recipe: Recipe, window: int, first: bool) -> Stage:
+def _stage(
+    config: StageConfig, optimiser: AbstractOptimiser, objective: Objective, recipe: Recipe, window: int, first: bool
+) -> Stage:
     return Stage(
         objective,
-        build_stage_optimiser(config),
+        optimiser,
         steps=config.steps,
         seconds=config.seconds,
         target=config.target,

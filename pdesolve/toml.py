@@ -121,6 +121,9 @@ def _convert(value: Any, hint: Any, current: Any, source: str, key: str) -> Any:
         return _merge_table(current, value, source, f"{key}.")
     if typing.get_origin(hint) is tuple:
         item = typing.get_args(hint)[0]
+        if not dataclasses.is_dataclass(item):
+            _require(value, list, "an array", source, key)
+            return tuple(_convert(entry, item, None, source, f"{key}[{index}]") for index, entry in enumerate(value))
         _require(value, list, f"an array of tables, written [[{key}]]", source, key)
         for index, table in enumerate(value):
             _require(table, Mapping, "a table", source, f"{key}[{index}]")
@@ -186,7 +189,7 @@ def dumps(
         value = getattr(recipe, key)
         if dataclasses.is_dataclass(value):
             tables.append(_block(f"[{key}]", _fields(value), comments, f"{key}.", _comment(comments, key)))
-        elif isinstance(value, tuple) and value:
+        elif isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
             header = f"[[{key}]]"
             tables.append(_block(header, _fields(value[0]), comments, f"{key}.", _comment(comments, key)))
             tables.extend(_block(header, _fields(stage), {}, "") for stage in value[1:])

@@ -1,7 +1,7 @@
 """What every training method offers: `init`, `step`, `refresh`, all pure."""
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 from jaxtyping import Array, PyTree
@@ -18,6 +18,9 @@ class AbstractOptimiser(eqx.Module):
     `step` takes an `Evaluation` (the objective at this step's samples) and asks it for what the method needs: a scalar
     and its gradient, a gradient for each term, or a Gauss-Newton model.
     """
+
+    meets_constraints: ClassVar[bool] = False
+    """Whether terms may be constraints."""
 
     @abc.abstractmethod
     def check(self, objective: Objective) -> None:
