@@ -62,6 +62,10 @@ class PointsConfig:
     """Steps between two adaptive refreshes; also the steps of one dispatch."""
     candidates: int = 4
     """Candidate points of a refresh, as a multiple of `interior`."""
+    weighting: str = "none"
+    """Weights of single points inside: causal, residual_attention, self_adaptive or none."""
+    weighting_options: Options = field(default_factory=dict)
+    """Keyword arguments of that weighting, e.g. `tolerance = 0.1` for causal."""
     chunk: int | None = None
     """Points evaluated at a time, which bounds memory and costs a second evaluation; all at once if not given."""
 

@@ -26,6 +26,7 @@ from .nets import AbstractNetwork, PeriodicEmbedding, ScaledNetwork
 from .objective import Objective, PointwiseBlock, Term
 from .optim import AbstractOptimiser, build_stage_optimiser
 from .problem import AbstractProblem, Condition, Points, Values, evaluation_grid
+from .rows import AbstractRowRule, build_row_rule
 from .samplers import AbstractSampler, AdaptivePoints, FixedSamples
 
 __all__ = ["PINN", "Ansatz", "build_network", "build_objective"]
@@ -255,7 +256,9 @@ def build_objective(
         orders = _initial_orders(problem)
         place, _ = domain.sample_boundary("initial", points.boundary, points.sampler, int(next(seeds)))
         parts.append((_Continuity(problem, orders, exact, window), FixedSamples(jnp.asarray(place))))
-    return _objective(problem, recipe, parts, constrained)
+    times = (domain.start, domain.end) if isinstance(domain, SpaceTime) else None
+    rule = build_row_rule(points.weighting, points.weighting_options, times)
+    return _objective(problem, recipe, parts, constrained, rule)
 
 
 def _vanishes(problem: AbstractProblem, recipe: Recipe, residual: Callable, sampler: FixedSamples) -> bool:
@@ -281,7 +284,11 @@ def _initial_orders(problem: AbstractProblem) -> tuple[tuple[str, int], ...]:
 
 
 def _objective(
-    problem: AbstractProblem, recipe: Recipe, parts: list[tuple[Callable, AbstractSampler]], constrained: bool
+    problem: AbstractProblem,
+    recipe: Recipe,
+    parts: list[tuple[Callable, AbstractSampler]],
+    constrained: bool,
+    rule: AbstractRowRule | None,
 ) -> Objective:
     """Name the terms of each part by evaluating it once in the abstract, and weigh them."""
     ansatz = eqx.filter_eval_shape(initial_ansatz, problem, recipe)
@@ -295,7 +302,10 @@ def _objective(
                 raise PdesolveError(f"residual {name!r} must be a scalar at a point; got shape {shape.shape}.")
         met = recipe.constraints or (() if isinstance(residual, _Equations) else tuple(shapes))
         kinds = {name: "equality" if constrained and name in met else "loss" for name in shapes}
-        terms = tuple(Term(name, float(recipe.weights.get(name, 1.0)), kind=kind) for name, kind in kinds.items())
+        single = rule if isinstance(residual, _Equations) else None
+        terms = tuple(
+            Term(name, float(recipe.weights.get(name, 1.0)), kind=kind, row_rule=single) for name, kind in kinds.items()
+        )
         blocks.append(PointwiseBlock(residual, sampler, terms, recipe.points.chunk))
     return Objective(tuple(blocks))
 

@@ -1,14 +1,18 @@
 """Row rules: weights and shifts of single residuals, with a state of their own outside differentiation."""
 
 import abc
+import inspect
+from collections.abc import Mapping
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from .errors import PdesolveError, UnknownNameError
 from .samplers import Batch, carry
 
-__all__ = ["AbstractRowRule", "CausalWeights", "ResidualAttention"]
+__all__ = ["AbstractRowRule", "CausalWeights", "ResidualAttention", "SelfAdaptiveWeights", "build_row_rule"]
 
 
 class AbstractRowRule(eqx.Module):
@@ -89,3 +93,69 @@ class ResidualAttention(AbstractRowRule):
     def refresh(self, state, old, new):
         """Survivors keep their weight, newcomers get the mean."""
         return carry(state, old, new, default=jnp.mean(state))
+
+
+class SelfAdaptiveWeights(AbstractRowRule):
+    r"""Weights $m(\lambda_i)$ that climb where the network descends: gradient ascent of the loss in $\lambda$.
+
+    With $m(\lambda) = \lambda^2$ and steps of length $\eta$ along $m'(\lambda_i)\, |z_i|^2$, divided by the largest of
+    them, so that the rate has no units. Weights never fall.
+
+    Args:
+        rate: $\eta$.
+        initial: First $\lambda$.
+
+    References:
+        McClenny and Braga-Neto, Self-adaptive physics-informed neural networks, J. Comput. Phys. 474 (2023) 111722.
+    """
+
+    rate: float = 0.01
+    initial: float = 1.0
+
+    def init(self, batch):
+        """All the same."""
+        return jnp.full(batch.ids.shape, self.initial)
+
+    def update(self, state, z, batch):
+        """Climb."""
+        slope = 2.0 * state * jnp.sum(jnp.square(z.reshape(z.shape[0], -1)), axis=1)
+        state = state + self.rate * slope / jnp.maximum(jnp.max(slope), jnp.finfo(z.dtype).tiny)
+        return jnp.square(state), None, state
+
+    def refresh(self, state, old, new):
+        """Survivors keep their weight, newcomers get the mean."""
+        return carry(state, old, new, default=jnp.mean(state))
+
+
+_RULES = {"causal": CausalWeights, "residual_attention": ResidualAttention, "self_adaptive": SelfAdaptiveWeights}
+
+
+def build_row_rule(
+    name: str, options: Mapping[str, Any], times: tuple[float, float] | None = None
+) -> AbstractRowRule | None:
+    """Return a rule by name, None for `none`.
+
+    Args:
+        name: `causal`, `residual_attention`, `self_adaptive` or `none`.
+        options: Keyword arguments.
+        times: First and last time, which `causal` needs.
+
+    Raises:
+        UnknownNameError: For an unknown rule or option.
+        PdesolveError: If there is no time, or there are options without a rule.
+    """
+    if name == "none":
+        if options:
+            raise PdesolveError("`weighting_options` belong to `weighting`, which is none.")
+        return None
+    if name not in _RULES:
+        raise UnknownNameError("weighting of points", name, (*_RULES, "none"))
+    known = [option for option in inspect.signature(_RULES[name]).parameters if option not in ("start", "end")]
+    for option in options:
+        if option not in known:
+            raise UnknownNameError(f"option of weighting {name!r}", option, known)
+    if name != "causal":
+        return _RULES[name](**options)
+    if times is None:
+        raise PdesolveError("causal weights need a problem with time.")
+    return CausalWeights(*times, **options)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ..errors import PdesolveError, UnknownNameError
 from ..optim.damped import damped_step
+from ..optim.factorisation import cholesky_solver
 from .constrained_method import AbstractConstrainedMethod
 from .program import CURVATURES, Multipliers, outcome, program, require_constraints
 
@@ -113,13 +114,13 @@ class AugmentedLagrangian(AbstractConstrainedMethod):
         active = at.inequality_rows * (pulled.inequality > 0)[:, None]
         hessian = problem.curvature(x, at, pulled)
         hessian += penalty * (at.equality_rows.T @ at.equality_rows + active.T @ active)
-        value = augmented(x)
+        value, gradient = augmented(x), at.lagrangian_gradient(pulled)
         end = damped_step(
             augmented,
             x,
             value,
-            at.lagrangian_gradient(pulled),
-            hessian,
+            gradient,
+            cholesky_solver(hessian, gradient),
             state.damping,
             attempts=self.attempts,
             slack=8 * jnp.finfo(x.dtype).eps * jnp.abs(value),

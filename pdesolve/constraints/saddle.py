@@ -180,8 +180,9 @@ class DualAscent(AbstractSaddle):
     r"""Keep the mean square of each constrained term below a level: constrained learning.
 
     Minimise f subject to $\ell_k = \overline{|R_k|^2} - \epsilon_k \le 0$: Adam follows
-    $f + \sum_k \lambda_k \ell_k$, and after every `inner_steps` of it $\lambda_k \leftarrow \max(0, \lambda_k + \eta\,\ell_k)$. The multipliers are
-    weights of loss terms that have found themselves.
+    $f + \sum_k \lambda_k \ell_k$, and after every `inner_steps` of it
+    $\lambda_k \leftarrow \max(0, \lambda_k + \eta\,\ell_k)$. The multipliers are weights of loss terms that have found
+    themselves.
 
     Args:
         level: $\epsilon_k$, for all terms, or by name.

@@ -24,12 +24,22 @@ if TYPE_CHECKING:
     from .combine import SoftAdapt as SoftAdapt
     from .combine import Sum as Sum
     from .combine import UPGrad as UPGrad
+    from .eigenbasis import SOAP as SOAP
     from .eigenbasis import scale_by_soap as scale_by_soap
     from .eigenbasis import soap as soap
+    from .energy_natural_gradient import EnergyNaturalGradient as EnergyNaturalGradient
     from .first_order import FirstOrder as FirstOrder
+    from .gauss_newton import GaussNewton as GaussNewton
     from .lbfgs import LBFGS as LBFGS
     from .levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
+    from .masks import cautious as cautious
+    from .masks import grams as grams
+    from .nncg import NNCG as NNCG
     from .optimiser import AbstractOptimiser as AbstractOptimiser
+    from .polar import polar_grad as polar_grad
+    from .polar import scale_by_polar as scale_by_polar
+    from .race import Race as Race
+    from .shampoo import scale_by_shampoo as scale_by_shampoo
     from .spring import SPRING as SPRING
     from .ssbroyden import SSBroyden as SSBroyden
 
@@ -48,6 +58,7 @@ __getattr__, __dir__, __all__ = attach(
         "MomentumConFIG": ".combine",
         "MultiAdam": ".combine",
         "NTKWeights": ".combine",
+        "NNCG": ".nncg",
         "PCGrad": ".combine",
         "ReLoBRaLo": ".combine",
         "SAMGS": ".combine",
@@ -56,11 +67,20 @@ __getattr__, __dir__, __all__ = attach(
         "UPGrad": ".combine",
         "FirstOrder": ".first_order",
         "LBFGS": ".lbfgs",
+        "Race": ".race",
+        "SOAP": ".eigenbasis",
         "SPRING": ".spring",
         "SSBroyden": ".ssbroyden",
+        "EnergyNaturalGradient": ".energy_natural_gradient",
+        "GaussNewton": ".gauss_newton",
         "LevenbergMarquardt": ".levenberg_marquardt",
         "scale_by_soap": ".eigenbasis",
         "soap": ".eigenbasis",
+        "cautious": ".masks",
+        "grams": ".masks",
+        "polar_grad": ".polar",
+        "scale_by_polar": ".polar",
+        "scale_by_shampoo": ".shampoo",
         "build_optimiser": ".build",
         "build_stage_optimiser": ".build",
     },

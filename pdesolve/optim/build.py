@@ -12,6 +12,7 @@ from ..config import DECAY_STEPS, StageConfig
 from ..errors import PdesolveError, UnknownNameError
 from .combine import AbstractRule
 from .first_order import FirstOrder
+from .masks import masked
 from .optimiser import AbstractOptimiser
 
 __all__ = ["build_optimiser", "build_stage_optimiser", "learning_rate_schedule", "optax_names"]
@@ -19,6 +20,8 @@ __all__ = ["build_optimiser", "build_stage_optimiser", "learning_rate_schedule",
 SCHEDULES = ("constant", "cosine", "exponential")
 SCHEDULED = ("learning_rate", "schedule", "warmup", "final", "decay_steps")
 """Options that describe a learning rate."""
+AROUND = ("clip", "mask")
+"""Options of what is put around an optimiser."""
 
 
 def optax_names() -> dict[str, Callable[..., optax.GradientTransformation]]:
@@ -89,7 +92,7 @@ def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None 
     Args:
         name: Name of either.
         options: Keyword arguments. For optax and for rules: `learning_rate` (default 1e-3), `schedule`, `warmup`,
-            `final`, `decay_steps`, `clip` (global norm), and their own.
+            `final`, `decay_steps`, `clip` (global norm), `mask` (`cautious` or `grams`), and their own.
         steps: Planned steps, over which a schedule falls unless `decay_steps` is given.
 
     Raises:
@@ -106,8 +109,8 @@ def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None 
         constructor = known[name]
     else:
         raise UnknownNameError("optimiser", name, {*registry.names("optimisers"), *known})
-    _check(f"optimiser {name!r}", options, {*inspect.signature(constructor).parameters, *SCHEDULED, "clip"})
-    own = {key: value for key, value in options.items() if key not in {*SCHEDULED, "clip"}}
+    _check(f"optimiser {name!r}", options, {*inspect.signature(constructor).parameters, *SCHEDULED, *AROUND})
+    own = {key: value for key, value in options.items() if key not in {*SCHEDULED, *AROUND}}
     rate = _rate({key: value for key, value in options.items() if key in SCHEDULED}, steps)
     try:
         if inspect.isclass(constructor):
@@ -116,6 +119,8 @@ def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None 
             rule, transformation = None, constructor(learning_rate=rate, **own)
     except (TypeError, ValueError) as error:
         raise PdesolveError(f"optimiser {name!r} refuses its options {own}: {error}") from error
+    if "mask" in options:
+        transformation = masked(options["mask"], transformation)
     if "clip" in options:
         transformation = optax.chain(optax.clip_by_global_norm(options["clip"]), transformation)
     return FirstOrder(transformation, rule)

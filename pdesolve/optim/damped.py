@@ -31,7 +31,7 @@ def damped_step(
     flat: Float[Array, " p"],
     value: Float[Array, ""],
     gradient: Float[Array, " p"],
-    hessian: Float[Array, "p p"],
+    solve: Callable[[Float[Array, ""]], Float[Array, " p"]],
     damping: Float[Array, ""],
     *,
     factor: float = 3.0,
@@ -52,7 +52,7 @@ def damped_step(
         flat: Where it begins.
         value: `function(flat)`.
         gradient: g.
-        hessian: B, or a model of it.
+        solve: $\lambda \mapsto p$, not finite where it fails.
         damping: First $\lambda$.
         factor: $f > 1$.
         target_ratio: $\rho^*$.
@@ -61,11 +61,9 @@ def damped_step(
         min_damping: Smallest $\lambda$.
         slack: Rise of the value that counts as round-off.
     """
-    diagonal = jnp.arange(flat.size)
 
     def trial(search: DampedStep) -> DampedStep:
-        factored = jax.scipy.linalg.cho_factor(hessian.at[diagonal, diagonal].add(search.damping))
-        step = -jax.scipy.linalg.cho_solve(factored, gradient)
+        step = solve(search.damping)
         new = function(flat + step)
         predicted = 0.5 * step @ (search.damping * step - gradient)
         passed = (value - new >= target_ratio * predicted - slack) & (new < value + slack) & jnp.isfinite(new)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PyTree
 
-__all__ = ["scale_by_soap", "soap"]
+__all__ = ["SOAP", "scale_by_soap", "soap"]
 
 
 class Rotated(NamedTuple):
@@ -164,3 +164,7 @@ def _turn(matrix: Array, left: Array, right: Array) -> Array:
 
 def _dot(a: Array, b: Array) -> Array:
     return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
+
+
+SOAP = soap
+"""The method's name in print, for those who look for it."""

@@ -1,17 +1,14 @@
 """Levenberg-Marquardt: damped Gauss-Newton on the residual rows of an objective."""
 
 import equinox as eqx
-import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
-from ..errors import PdesolveError
-from .damped import damped_step
-from .optimiser import AbstractOptimiser, loss_metrics, require_losses
+from .control import RatioTarget
+from .gauss_newton import AbstractGaussNewton
 
 __all__ = ["LevenbergMarquardt"]
 
 
-class LevenbergMarquardt(AbstractOptimiser):
+class LevenbergMarquardt(AbstractGaussNewton):
     r"""Solve $(J^\top H J + \lambda I)\,p = -g$ with the smallest damping whose step still keeps its promise.
 
     Smaller dampings are tried while the ratio $\rho$ of actual to predicted decrease stays above $\rho^*$, larger ones
@@ -25,6 +22,8 @@ class LevenbergMarquardt(AbstractOptimiser):
         probes: Most trials of smaller dampings in one step.
         attempts: Most trials in one step; when all have failed the step is `stalled`.
         min_damping: Smallest $\lambda$.
+        factorisation: `cholesky`, `dual` (fewer residuals than parameters), `eigen`, `svd` (the last digits) or
+            `sketch` (very many residuals).
 
     References:
         Marquardt, J. Soc. Indust. Appl. Math. 11 (1963) 431-441; More, Lecture Notes in Math. 630 (1978) 105-116.
@@ -37,46 +36,8 @@ class LevenbergMarquardt(AbstractOptimiser):
     probes: int = eqx.field(static=True, default=3)
     attempts: int = eqx.field(static=True, default=12)
     min_damping: float = 1e-16
+    factorisation: str = eqx.field(static=True, default="cholesky")
 
-    def check(self, objective):
-        """Losses whose outer functions have a curvature."""
-        require_losses("Levenberg-Marquardt", objective)
-        if flat := [term.name for term in objective.terms if not term.outer.has_curvature]:
-            raise PdesolveError(
-                f"Levenberg-Marquardt needs squares or a known curvature; the loss of {', '.join(flat)} has none. "
-                "Use a first-order optimiser such as adam."
-            )
-
-    def init(self, evaluation, params):
-        """Return the damping."""
-        flat, _ = ravel_pytree(params)
-        return jnp.asarray(self.damping, dtype=flat.dtype)
-
-    def step(self, evaluation, params, state):
-        """One Gauss-Newton model, several dampings."""
-        flat, _ = ravel_pytree(params)
-        model = evaluation.gauss_newton(params)
-        end = damped_step(
-            lambda flat: evaluation.loss(model.unravel(flat))[0],
-            flat,
-            model.loss,
-            model.gradient,
-            model.gram(),
-            state,
-            factor=self.factor,
-            target_ratio=self.target_ratio,
-            probes=self.probes,
-            attempts=self.attempts,
-            min_damping=self.min_damping,
-        )
-        metrics = loss_metrics(model.loss, model.losses) | {
-            "damping": end.accepted,
-            "attempts": end.count,
-            "gradient_norm": jnp.linalg.norm(model.gradient),
-            "stalled": ~end.found,
-        }
-        return model.unravel(end.flat), end.accepted, metrics, None
-
-    def refresh(self, evaluation, params, state):
-        """The damping lives on, unless a stall has raised it: that says nothing about the new samples."""
-        return jnp.minimum(state, self.damping)
+    def rule(self):
+        """The ratio rule."""
+        return RatioTarget(self.damping, self.factor, self.target_ratio, self.probes, self.attempts, self.min_damping)
