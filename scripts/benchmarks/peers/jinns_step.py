@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+import tempfile
 
 import equinox as eqx
 import jax
@@ -60,4 +61,7 @@ def build(given, points):
 
 
 if __name__ == "__main__":
+    # Each call of `jinns.solve` compiles anew what an earlier one has compiled; that is not measured, but takes minutes.
+    jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp())
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     measure(arguments(__doc__), build)
