@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from pdesolve.errors import PdesolveError
 from pdesolve.nets import make_activation
 
-from .operator import AbstractOperator, check_sample
+from .operator import AbstractOperator, check_sample, check_sizes, grid_positions, per_axis
 from .pointwise import PointwiseAffine, PointwiseMLP
 from .spectral import SpectralConvolution
 
@@ -95,12 +94,10 @@ class FNO(AbstractOperator):
         key: PRNGKeyArray,
         dtype: Any = None,
     ):
-        modes = (modes,) * num_dims if isinstance(modes, int) else tuple(modes)
+        modes = per_axis("modes", modes, num_dims)
         sizes = {"in_channels": in_channels, "out_channels": out_channels, "num_dims": num_dims}
-        _check(1, **sizes, modes=min(modes, default=0), width=width, depth=depth)
-        _check(0, lifting=lifting, projection=projection, padding=padding)
-        if len(modes) != num_dims:
-            raise PdesolveError(f"`modes` must be one number or {num_dims}, one for each axis; got {modes}.")
+        check_sizes(1, **sizes, modes=min(modes, default=0), width=width, depth=depth)
+        check_sizes(0, lifting=lifting, projection=projection, padding=padding)
         dtype = jax.dtypes.canonicalize_dtype(float if dtype is None else dtype)
         lifting_key, projection_key, *keys = jax.random.split(key, 2 * depth + 2)
         common = {"activation": activation, "dtype": dtype}
@@ -122,22 +119,10 @@ class FNO(AbstractOperator):
         """Return the output functions on the grid of the input."""
         check_sample(sample, self.in_channels, self.num_dims)
         grid = sample.shape[1:]
-        v = jnp.concatenate([sample, _positions(grid, sample.dtype)]) if self.positions else sample
+        v = jnp.concatenate([sample, grid_positions(grid, sample.dtype)]) if self.positions else sample
         v = self.lifting(v)
         if self.padding:
             v = jnp.pad(v, [(0, 0), *((0, math.ceil(self.padding * n)) for n in grid)])
         for block in self.blocks:
             v = block(v)
         return self.projection(v[(slice(None), *(slice(n) for n in grid))])
-
-
-def _positions(grid: tuple[int, ...], dtype: Any) -> Float[Array, " dims *grid"]:
-    """Return the coordinates i/n: the points of a periodic axis, whose right end is its left one."""
-    axes = [jnp.arange(n, dtype=dtype) / n for n in grid]
-    return jnp.stack(jnp.meshgrid(*axes, indexing="ij"))
-
-
-def _check(least: int, **sizes: float) -> None:
-    for name, size in sizes.items():
-        if not size >= least:
-            raise PdesolveError(f"`{name}` must be at least {least}, got {size}.")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .poisson_2d import Poisson2D as Poisson2D
     from .poisson_2d_c import Poisson2DC as Poisson2DC
     from .random_field_1d import RandomField1D as RandomField1D
+    from .reaction import Reaction as Reaction
     from .schrodinger import Schrodinger as Schrodinger
     from .wave_1d import Wave1D as Wave1D
 
@@ -37,6 +38,7 @@ __getattr__, __dir__, __all__ = attach(
         "Poisson2D": ".poisson_2d",
         "Poisson2DC": ".poisson_2d_c",
         "RandomField1D": ".random_field_1d",
+        "Reaction": ".reaction",
         "Schrodinger": ".schrodinger",
         "Wave1D": ".wave_1d",
     },

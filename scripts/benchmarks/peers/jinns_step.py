@@ -61,7 +61,7 @@ def build(given, points):
 
 
 if __name__ == "__main__":
-    # Each call of `jinns.solve` compiles anew what an earlier one has compiled; that is not measured, but takes minutes.
+    # Each call of `jinns.solve` compiles anew what an earlier one has; that is not measured, but takes minutes.
     jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp())
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     measure(arguments(__doc__), build)
