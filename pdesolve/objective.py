@@ -450,6 +450,23 @@ class Evaluation(eqx.Module):
                     residuals.append(residual)
         return GaussNewton(losses, sum(gradients), tuple(rows), tuple(residuals), unravel)  # type: ignore[arg-type]
 
+    def row_residuals(self, params: PyTree) -> Float[Array, " rows"]:
+        r"""Return $\sqrt{w_m w_i / n_m}\,(z_i + s_i)$ of all loss terms.
+
+        Half its square is the loss, if that is a sum of squares.
+        """
+        parts = []
+        for index, block in enumerate(self.objective.blocks):
+            chosen = [term for term in block.terms if term.kind == "loss"]
+            if chosen:
+                key = jax.random.fold_in(self.key, index)
+                z, _ = block.evaluate(self._unfilter(params), self.batches[index].samples, key, self.context)
+                for term in chosen:
+                    shift = self.rows.get(term.name, Rows()).shift
+                    shifted = z[term.name] if shift is None else z[term.name] + shift
+                    parts.append(self._scale(term, z[term.name]) * shifted.reshape(-1))
+        return jnp.concatenate(parts)
+
     def constraints(self, params: PyTree, kind: str) -> Float[Array, " m"]:
         r"""Return the components of all terms of one kind, each times $\sqrt{w_m w_i / n_m}$; empty if there is none.
 

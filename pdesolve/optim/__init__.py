@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .energy_natural_gradient import EnergyNaturalGradient as EnergyNaturalGradient
     from .first_order import FirstOrder as FirstOrder
     from .gauss_newton import GaussNewton as GaussNewton
+    from .hessian_free import HessianFree as HessianFree
     from .lbfgs import LBFGS as LBFGS
     from .levenberg_marquardt import LevenbergMarquardt as LevenbergMarquardt
     from .masks import cautious as cautious
@@ -53,6 +54,7 @@ __getattr__, __dir__, __all__ = attach(
         "DualProj": ".combine",
         "DynamicWeightAverage": ".combine",
         "GradientNormWeights": ".combine",
+        "HessianFree": ".hessian_free",
         "IMTLG": ".combine",
         "LearningRateAnnealing": ".combine",
         "Mean": ".combine",

@@ -19,6 +19,7 @@ from .suites.combine import Combine
 from .suites.honest import Honest
 from .suites.latency import Latency
 from .suites.memory import Memory
+from .suites.methods import Methods
 from .suites.operators import Operators
 from .suites.peers import Peers
 from .suites.problems import Problems
@@ -34,7 +35,7 @@ SUITES: dict[str, AbstractSuite] = {
     suite.name: suite
     for suite in (
         *(Latency(), Residual(), Step(), Memory(), Scaling(), Combine()),
-        *(Operators(), Problems(), Honest(), Peers(), Solve()),
+        *(Operators(), Problems(), Methods(), Honest(), Peers(), Solve()),
     )
 }
 """In the order of the document; quick ones first."""

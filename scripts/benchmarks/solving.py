@@ -28,9 +28,10 @@ def solve(
     seconds: float | None = None,
     steps: int | None = None,
     target: float | None = None,
+    config: str | None = None,
     timeout: float = 3600.0,
 ) -> Solved:
-    """Solve a named problem by its recipe, with another budget or target if given.
+    """Solve a named problem by its recipe, with another budget, target or configuration (TOML) if given.
 
     A solve that diverges or misses its target is a result; one that leaves no summary is not.
 
@@ -40,6 +41,10 @@ def solve(
     out = workspace.scratch(name)
     given = {"seed": seed, "seconds": seconds, "steps": steps, "target": target}
     flags = [word for key, value in given.items() if value is not None for word in (f"--{key}", repr(value))]
+    if config is not None:
+        path = out.parent / f"{out.name}.toml"
+        path.write_text(config, encoding="utf-8")
+        flags += ["--config", str(path)]
     words = ("-m", "pdesolve", "solve", problem, *flags, "--out", str(out), "--quiet")
     run = workspace.ours(*words, name=name, timeout=timeout)
     try:

@@ -14,7 +14,7 @@ from pdesolve.errors import PdesolveError, UnknownNameError
 from pdesolve.fit import Stage, fit
 from pdesolve.objective import Density, Objective, PointwiseBlock, Term
 from pdesolve.objective import GaussNewton as Model
-from pdesolve.optim import EnergyNaturalGradient, GaussNewton, LevenbergMarquardt
+from pdesolve.optim import EnergyNaturalGradient, GaussNewton, HessianFree, LevenbergMarquardt
 from pdesolve.optim.control import CONTROLS, Curve, GradientNormalised, RatioTarget
 from pdesolve.optim.factorisation import FACTORISATIONS, count_sketch, damped_solver, decompose
 from pdesolve.samplers import FixedSamples
@@ -220,6 +220,7 @@ def test_nothing_finite_ends_as_stalled(control):
         ("gauss_newton", {"control": "classical"}),
         ("gauss_newton", {"control": "ratio", "factorisation": "dual"}),
         ("energy_natural_gradient", {}),
+        ("hessian_free", {}),
     ],
 )
 def test_networks(name, options):
@@ -232,6 +233,20 @@ def test_networks(name, options):
         stages=(StageConfig(name, steps=150, options=options),),
     )
     assert solve(Poisson1D(half_waves=2.0), recipe).summary["relative_l2"] < 1e-4
+
+
+def test_without_a_matrix_the_steps_are_the_same():
+    """Conjugate gradients to round-off: three steps of a nonlinear fit are those of Levenberg-Marquardt."""
+    points = jnp.linspace(-1, 1, 15)
+    block = PointwiseBlock(
+        lambda x, s, k, c: {"fit": x[0] * jnp.exp(x[1] * s) + x[2] - jnp.cosh(s)}, FixedSamples(points), (Term("fit"),)
+    )
+    start = jnp.array([0.5, 0.3, 0.2])
+    ends = [
+        fit([Stage(Objective((block,)), method, steps=3, chunk=1)], start).trainables
+        for method in (HessianFree(tolerance=1e-14), LevenbergMarquardt())
+    ]
+    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-6)
 
 
 def test_what_is_refused():
