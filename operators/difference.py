@@ -14,10 +14,11 @@ __all__ = ["FiniteDifference"]
 class FiniteDifference(eqx.Module):
     r"""Three-point stencils of mean zero along every axis, divided by the spacing: first derivatives, refined.
 
-    $$(D v)_o(x) = \sum_a \frac{1}{h_a} \sum_i \sum_{s=-1}^{1} \Big( K_{aois} - \delta_{s0} \sum_{r} K_{aoir} \Big)
-    v_i(x + s h_a e_a), \qquad h_a = 1 / n_a.$$
+    $$(D v)_o(x) = \sum_a \frac{1}{h_a} \sum_i \sum_{s=\pm 1} K_{aois} \big( v_i(x + s h_a e_a) - v_i(x) \big),
+    \qquad h_a = 1 / n_a.$$
 
-    Constants are mapped to zero, and on finer grids it tends to a first derivative with constant coefficients.
+    This is a convolution with three points whose kernel has its mean removed. Constants are mapped to zero, and on
+    finer grids it tends to a first derivative with constant coefficients.
 
     Args:
         in_channels: Input functions.
@@ -31,7 +32,8 @@ class FiniteDifference(eqx.Module):
         Liu-Schiaffini et al., Neural operators with localized integral and differential kernels, ICML (2024).
     """
 
-    kernel: Float[Array, "dims out in 3"]
+    kernel: Float[Array, "dims out in 2"]
+    """Weights of the neighbours below and above."""
     scaled: bool = eqx.field(static=True)
 
     def __init__(
@@ -45,7 +47,7 @@ class FiniteDifference(eqx.Module):
         dtype: Any = float,
     ):
         bound = 1.0 / math.sqrt(3 * in_channels)
-        shape = (num_dims, out_channels, in_channels, 3)
+        shape = (num_dims, out_channels, in_channels, 2)
         self.kernel = jax.random.uniform(key, shape, dtype, -bound, bound)
         self.scaled = scaled
 
@@ -53,8 +55,7 @@ class FiniteDifference(eqx.Module):
         """Return D v."""
         total = jnp.zeros((self.kernel.shape[1], *v.shape[1:]), v.dtype)
         for axis, kernel in enumerate(self.kernel):
-            # K at the centre is cancelled by the mean: only the differences to both neighbours are left.
             left, right = (jnp.roll(v, shift, axis + 1) - v for shift in (1, -1))
-            change = jnp.tensordot(kernel[..., 0], left, 1) + jnp.tensordot(kernel[..., 2], right, 1)
+            change = jnp.tensordot(kernel[..., 0], left, 1) + jnp.tensordot(kernel[..., 1], right, 1)
             total += change * (v.shape[axis + 1] if self.scaled else 1.0)
         return total

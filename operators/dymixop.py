@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from pdesolve.errors import UnknownNameError
 from pdesolve.nets import make_activation
 
+from .convolution import convolution
 from .difference import FiniteDifference
 from .operator import AbstractOperator, check_sample, check_sizes, grid_positions, per_axis
 from .pointwise import PointwiseAffine
@@ -37,8 +38,8 @@ class DynamicsLayer(eqx.Module):
         spectral = SpectralConvolution(width, width, modes, key=keys[0], dtype=dtype)
         small = jax.random.uniform(keys[6], spectral.weight.shape, dtype) / width**2
         self.spectral = eqx.tree_at(lambda s: s.weight, spectral, small)
-        self.local = eqx.nn.Conv(
-            num_dims, width, width, kernel, padding="SAME", padding_mode="CIRCULAR", dtype=dtype, key=keys[1]
+        self.local = convolution(
+            width, width, num_dims=num_dims, kernel=kernel, periodic=True, key=keys[1], dtype=dtype
         )
         self.linear = PointwiseAffine(width, width, key=keys[2], dtype=dtype)
         self.difference = FiniteDifference(width, width, num_dims, scaled=scaled, key=keys[3], dtype=dtype)

@@ -33,7 +33,7 @@ class LocalBlock(eqx.Module):
 
 
 class LocalNO(AbstractOperator):
-    """A Fourier neural operator whose blocks see derivatives too, for what a truncated spectrum smooths away.
+    """Fourier neural operator whose blocks see derivatives too, which a truncated spectrum smooths away.
 
     Args:
         in_channels: Input functions.

@@ -27,7 +27,9 @@ class ResidualBlock(eqx.Module):
 
 
 class ResNet(AbstractOperator):
-    """Convolution, residual blocks of two convolutions each, convolution. A stencil has a size in points, not in space.
+    """Residual network: blocks of two convolutions each at one resolution.
+
+    A stencil has a size in points, not in space.
 
     Args:
         in_channels: Input functions.

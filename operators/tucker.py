@@ -22,7 +22,7 @@ class Tucker(eqx.Module):
 
     Args:
         shape: Of T.
-        share: Of the real numbers of T that core and factors have together, at most.
+        share: Of the real numbers of T that core and factors have together, at most, unless rank one has more.
         scale: Root mean square of the entries at the start.
         key: Random key.
         dtype: Real type.
@@ -51,7 +51,9 @@ class Tucker(eqx.Module):
 
 
 class TFNO(AbstractOperator):
-    """Tensorised Fourier neural operator: an `FNO` whose spectral weights have `rank` times as many parameters.
+    """Tensorised Fourier neural operator: spectral weights are Tucker tensors of low rank.
+
+    It is an `FNO` whose spectral weights have at most `rank` times as many parameters, or rank one along every axis.
 
     Args:
         in_channels: Input functions.

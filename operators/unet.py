@@ -40,9 +40,10 @@ class DoubleConvolution(eqx.Module):
 
 
 class UNet(AbstractOperator):
-    """Encoder and decoder with skip connections; widths w, 2w, 4w, ... and at the last two levels the same.
+    """U-Net: convolutions on ever coarser grids and back, with skip connections.
 
-    Coarser grids are made by the maximum over 2 points along every axis, finer ones by linear interpolation. Group
+    Widths are w, 2w, 4w, ..., the same on the last two grids. Coarser grids are made by the maximum over 2 points
+    along every axis, finer ones by linear interpolation. Group
     normalisation stands where batch normalisation was: it needs no running averages, and no batch.
 
     Args:
@@ -68,6 +69,7 @@ class UNet(AbstractOperator):
     in_channels: int = eqx.field(static=True)
     out_channels: int = eqx.field(static=True)
     num_dims: int = eqx.field(static=True)
+    periodic: bool = eqx.field(static=True)
     down: tuple[DoubleConvolution, ...]
     up: tuple[DoubleConvolution, ...]
     last: eqx.nn.Conv
@@ -96,6 +98,7 @@ class UNet(AbstractOperator):
         sizes = {"num_dims": num_dims, "kernel": kernel, "periodic": periodic, "dtype": dtype}
         widths = [width * 2 ** min(level, max(depth - 1, 0)) for level in range(depth + 1)]
         self.in_channels, self.out_channels, self.num_dims = in_channels, out_channels, num_dims
+        self.periodic = periodic
         steps = [(in_channels, widths[0]), *((widths[i], widths[i + 1]) for i in range(depth))]
         self.down = tuple(DoubleConvolution(a, b, groups, activation, key=next(keys), sizes=sizes) for a, b in steps)
         backward = [(widths[i + 1] + widths[i], widths[i]) for i in reversed(range(depth))]
@@ -116,7 +119,7 @@ class UNet(AbstractOperator):
             skips.append(v)
             v = block(_coarser(v))
         for block in self.up:
-            v = block(jnp.concatenate([_finer(v), skips.pop()]))
+            v = block(jnp.concatenate([_finer(v, self.periodic), skips.pop()]))
         return self.last(v)
 
 
@@ -125,5 +128,12 @@ def _coarser(v: Float[Array, " width *grid"]) -> Float[Array, " width *half"]:
     return v.reshape(v.shape[0], *pairs).max(axis=tuple(range(2, 2 * v.ndim, 2)))
 
 
-def _finer(v: Float[Array, " width *grid"]) -> Float[Array, " width *double"]:
-    return jax.image.resize(v, (v.shape[0], *(2 * n for n in v.shape[1:])), "linear")
+def _finer(v: Float[Array, " width *grid"], periodic: bool) -> Float[Array, " width *double"]:
+    """Interpolate linearly at a quarter of the spacing to both sides of every point, axis by axis."""
+    for axis in range(1, v.ndim):
+        edges = [(1, 1) if a == axis else (0, 0) for a in range(v.ndim)]
+        padded, n = jnp.pad(v, edges, mode="wrap" if periodic else "edge"), v.shape[axis]
+        below, above = (jax.lax.slice_in_dim(padded, start, start + n, axis=axis) for start in (0, 2))
+        pair = jnp.stack([0.75 * v + 0.25 * below, 0.75 * v + 0.25 * above], axis=axis + 1)
+        v = pair.reshape(*v.shape[:axis], 2 * n, *v.shape[axis + 1 :])
+    return v

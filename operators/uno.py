@@ -19,9 +19,10 @@ __all__ = ["UNO", "resample"]
 
 
 class UNO(AbstractOperator):
-    r"""A Fourier neural operator in the form of a U: blocks with grids of 1, 1/2, 1/4, ... of the points, and back.
+    r"""U-shaped neural operator: Fourier blocks on ever coarser grids and back.
 
-    Functions change grids by cutting off or padding their spectra (`resample`), so that the network takes any
+    Blocks act on 1, 1/2, 1/4, ... of the points along every axis. Functions change grids by cutting off or padding
+    their spectra (`resample`), so that the network takes any
     resolution. What the way down has made is given to the way up on the same grid.
 
     Args:
@@ -48,6 +49,7 @@ class UNO(AbstractOperator):
     positions: bool = eqx.field(static=True)
     lifting: PointwiseMLP
     down: tuple[FourierBlock, ...]
+    bottom: FourierBlock
     up: tuple[FourierBlock, ...]
     projection: PointwiseMLP
 
@@ -72,7 +74,7 @@ class UNO(AbstractOperator):
         check_sizes(1, width=width, depth=depth)
         check_sizes(0, lifting=lifting, projection=projection)
         dtype = jax.dtypes.canonicalize_dtype(float if dtype is None else dtype)
-        keys = iter(jax.random.split(key, 4 * depth + 4))
+        keys = iter(jax.random.split(key, 4 * depth + 6))
         common = {"activation": activation, "dtype": dtype}
         inputs = in_channels + (num_dims if positions else 0)
 
@@ -89,6 +91,7 @@ class UNO(AbstractOperator):
         self.lifting = PointwiseMLP(inputs, width, lifting, key=next(keys), **common)
         widths = [width * 2**level for level in range(depth + 1)]
         self.down = tuple(block(widths[i], widths[i + 1], i) for i in range(depth))
+        self.bottom = block(widths[-1], widths[-1], depth)
         self.up = tuple(block(widths[i + 1] + widths[i], widths[i], i) for i in reversed(range(depth)))
         self.projection = PointwiseMLP(width, out_channels, projection, key=next(keys), **common)
 
@@ -101,6 +104,7 @@ class UNO(AbstractOperator):
         for block in self.down:
             skips.append(v)
             v = resample(block(v), tuple(max(2, (n + 1) // 2) for n in v.shape[1:]))
+        v = self.bottom(v)
         for block in self.up:
             skip = skips.pop()
             v = block(jnp.concatenate([resample(v, skip.shape[1:]), skip]))

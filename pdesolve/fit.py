@@ -264,7 +264,7 @@ class _Run:
                 state = refreshed
             if _reached(stage, errors):
                 return state, "target_reached"
-            if metrics.get("stalled", 0.0) and all(_constant(block.sampler) for block in stage.objective.blocks):
+            if metrics.get("stalled", 0.0) and _unchanging(stage.objective):
                 return state, "stalled"
             if self.checkpoint is not None and time.perf_counter() - self.saved_at > self.checkpoint_seconds:
                 self._save(state, "running")
@@ -381,9 +381,10 @@ def _strong(state: _State) -> _State:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype) if eqx.is_array(leaf) else leaf, state)
 
 
-def _constant(sampler: Any) -> bool:
-    """Say whether a sampler gives the same samples for ever: only then does a stall last."""
-    return sampler.fixed_rows and not sampler.adaptive
+def _unchanging(objective: Objective) -> bool:
+    """Say whether samples and row weights are the same for ever: only then does a stall last."""
+    constant = all(block.sampler.fixed_rows and not block.sampler.adaptive for block in objective.blocks)
+    return constant and all(term.row_rule is None for term in objective.terms)
 
 
 def _arrays(state: _State) -> PyTree:

@@ -6,11 +6,18 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ..errors import PdesolveError, UnknownNameError
+from ..errors import PdesolveError
 from ..optim.damped import damped_step
 from ..optim.factorisation import cholesky_solver
 from .constrained_method import AbstractConstrainedMethod
-from .program import CURVATURES, Multipliers, outcome, program, require_constraints
+from .program import (
+    Multipliers,
+    check_curvature,
+    outcome,
+    program,
+    require_constraints,
+    require_curvature,
+)
 
 __all__ = ["AugmentedLagrangian"]
 
@@ -68,8 +75,7 @@ class AugmentedLagrangian(AbstractConstrainedMethod):
     attempts: int = eqx.field(static=True, default=40)
 
     def __check_init__(self):
-        if self.curvature not in CURVATURES:
-            raise UnknownNameError("curvature", self.curvature, CURVATURES)
+        check_curvature(self.curvature)
         if self.penalty is not None and not self.penalty > 0:
             raise PdesolveError(f"`penalty` must be positive, got {self.penalty}.")
         if not self.growth > 1:
@@ -78,11 +84,7 @@ class AugmentedLagrangian(AbstractConstrainedMethod):
     def check(self, objective):
         """Losses and constraints on rows that stay; Gauss-Newton needs losses with a curvature."""
         require_constraints("the augmented Lagrangian", objective)
-        bare = [term.name for term in objective.terms if term.kind == "loss" and not term.outer.has_curvature]
-        if bare and self.curvature == "gauss_newton":
-            raise PdesolveError(
-                f"the loss of {', '.join(bare)} has no curvature for Gauss-Newton; use curvature='exact'."
-            )
+        require_curvature(self.curvature, objective)
 
     def init(self, evaluation, params):
         """Multipliers zero."""
@@ -103,7 +105,7 @@ class AugmentedLagrangian(AbstractConstrainedMethod):
         """New multipliers if it is time for them, and a damped step."""
         problem, x = program(evaluation, params, self.curvature)
         at = problem.linearise(x)
-        multipliers, penalty, violation, ready = self._multipliers(at, state)
+        multipliers, penalty, violation, ready = self._multipliers(x, at, state)
 
         def augmented(x):
             above = jnp.maximum(problem.inequality(x) + multipliers.inequality / penalty, 0.0)
@@ -125,15 +127,18 @@ class AugmentedLagrangian(AbstractConstrainedMethod):
             attempts=self.attempts,
             slack=8 * jnp.finfo(x.dtype).eps * jnp.abs(value),
         )
-        stuck = ~end.found & state.stuck  # new multipliers did not help either
+        # A step no longer than round-off is none; where new multipliers did not help either, nothing does.
+        found = end.found & (jnp.linalg.norm(end.flat - x) > 4 * jnp.finfo(x.dtype).eps * jnp.linalg.norm(x))
+        hopeless = at.is_infeasible_stationary(self.tolerance) & (penalty >= self.max_penalty)
+        stuck = (~found & state.stuck) | hopeless
         metrics = outcome(at, pulled, self.tolerance, stuck, penalty=penalty, damping=end.accepted)
         # Damping that was raised in vain says nothing about the next multipliers.
-        damping = jnp.where(end.found, end.accepted, jnp.minimum(state.damping, self.damping))
+        damping = jnp.where(found, end.accepted, jnp.minimum(state.damping, self.damping))
         inner = jnp.where(ready, 1, state.inner + 1)
-        new = AugmentedLagrangianState(multipliers, penalty, damping, violation, inner, ~end.found)
+        new = AugmentedLagrangianState(multipliers, penalty, damping, violation, inner, ~found)
         return problem.unravel(end.flat), new, metrics, None
 
-    def _multipliers(self, at, state) -> tuple[Multipliers, Array, Array, Array]:
+    def _multipliers(self, x, at, state) -> tuple[Multipliers, Array, Array, Array]:
         """Return multipliers, penalty and violation as they are now, and whether they have changed."""
         new = _updated(at, state.multipliers, state.penalty)
         gradient = jnp.linalg.norm(at.lagrangian_gradient(new))
@@ -148,7 +153,9 @@ class AugmentedLagrangian(AbstractConstrainedMethod):
             jnp.where(ready, new.equality, state.multipliers.equality),
             jnp.where(ready, new.inequality, state.multipliers.inequality),
         )
-        settled = violation <= 0.1 * self.tolerance  # below it, round-off decides
+        rows = jnp.sqrt(jnp.sum(at.equality_rows**2) + jnp.sum(at.inequality_rows**2))
+        noise = 10 * jnp.finfo(gradient.dtype).eps * (1.0 + rows * jnp.linalg.norm(x))
+        settled = violation <= jnp.maximum(0.1 * self.tolerance, noise)  # below it, round-off decides
         penalty = jnp.where(ready & ~enough & ~settled, grown, state.penalty)
         return multipliers, penalty, jnp.where(ready, violation, state.violation), ready
 

@@ -30,7 +30,8 @@ class HardConstraint(eqx.Module):
         constraint: $c(x, a)$, an array; None for none.
         residual: $r(x, y, a)$, an array; $x - y$ if None.
         tolerance: Of the Newton iteration, relative to x.
-        max_steps: Most Newton steps; if they do not suffice the last iterate is returned: see `violation`.
+        max_steps: Most Newton steps; if they do not suffice the last iterate is returned, whose derivatives are not
+            those of a solution: see `violation`.
 
     References:
         Amos and Kolter, OptNet, ICML (2017), for optimisation as a layer; Négiar, Mahoney, Krishnapriyan, Learning
@@ -44,15 +45,17 @@ class HardConstraint(eqx.Module):
 
     def __call__(self, y: Float[Array, " n"], args: PyTree = None) -> Float[Array, " n"]:
         """Return x, beginning the search at y."""
+        # What is not finite must not stop a whole batch: it is left out of the solve, and comes out as it was.
+        finite = jnp.all(jnp.isfinite(y))
+        y = jnp.where(finite, y, 0.0)
         multipliers = jnp.zeros_like(self._constraint(y, args))
-        solver = optx.Dogleg(
-            rtol=self.tolerance, atol=self.tolerance, linear_solver=lx.AutoLinearSolver(well_posed=False)
-        )
+        tolerance = max(self.tolerance, 100 * float(jnp.finfo(y.dtype).eps))
+        solver = optx.Dogleg(rtol=tolerance, atol=tolerance, linear_solver=lx.AutoLinearSolver(well_posed=False))
         adjoint = optx.ImplicitAdjoint(linear_solver=lx.AutoLinearSolver(well_posed=False))
         solution = optx.root_find(
             self._equations, solver, (y, multipliers), (y, args), max_steps=self.max_steps, adjoint=adjoint, throw=False
         )
-        return solution.value[0]
+        return jnp.where(finite, solution.value[0], jnp.nan)
 
     def violation(self, x: Float[Array, " n"], args: PyTree = None) -> Float[Array, ""]:
         """Return the largest component of the constraints."""

@@ -92,7 +92,7 @@ def minimise_constrained(
     x0 = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(float)), x0)
     evaluation = _evaluation(function, x0, equality, inequality, seed)
     method.check(evaluation.objective)
-    params, steps, metrics, at, multipliers = _run(method, evaluation, x0, max_steps)
+    params, steps, metrics, at, multipliers = _run(method, evaluation, x0, jnp.asarray(max_steps))
     residuals = {name: float(value) for name, value in at.residuals(multipliers).items()}
     status = _status(method, at, multipliers, metrics, residuals, int(steps), max_steps)
     return ConstrainedResult(
@@ -116,10 +116,7 @@ def _evaluation(function, x0, equality, inequality, seed) -> Evaluation:
     if not isinstance(shapes["loss"], jax.ShapeDtypeStruct) or shapes["loss"].shape != ():
         raise PdesolveError(f"the function to minimise must be a scalar; it returns {shapes['loss']}.")
 
-    def values(x, samples, key, context):
-        return {kind: ravel_pytree(part(x))[0][None] for kind, part in parts.items()}, {}
-
-    outer = Density(lambda z: z[0])
+    values, outer = _Values(parts), Density(_itself)
     terms = tuple(Term(kind, kind=kind, **({"outer": outer} if kind == "loss" else {})) for kind in parts)
     block = BatchBlock(values, FixedSamples(jnp.zeros(1)), terms)
     for kind, value in values(x0, None, None, None)[0].items():
@@ -132,8 +129,21 @@ def _evaluation(function, x0, equality, inequality, seed) -> Evaluation:
     return Evaluation(Objective((block,)), (batch,), {}, jax.random.key(seed), context, frozen)
 
 
+class _Values(eqx.Module):
+    """f, c and h as the function of a batch; the same functions again are compiled no second time."""
+
+    parts: dict[str, Callable]
+
+    def __call__(self, x, samples, key, context):
+        return {kind: ravel_pytree(part(x))[0][None] for kind, part in self.parts.items()}, {}
+
+
+def _itself(z: Array) -> Array:
+    return z[0]
+
+
 @eqx.filter_jit
-def _run(method: Any, evaluation: Evaluation, x0: PyTree, max_steps: int):
+def _run(method: Any, evaluation: Evaluation, x0: PyTree, max_steps: Array):
     """Take steps until one says that no further one helps; return the last point and what is known of it."""
 
     def body(carry):
@@ -160,17 +170,19 @@ def _status(method, at: Linearised, multipliers: Multipliers, metrics, residuals
     if not np.isfinite([float(at.value), *residuals.values()]).all():
         return "diverged"
     if max(residuals.values()) <= method.tolerance:
-        return "degenerate" if _dependent(at) else "converged"
+        return "degenerate" if _dependent(at, method.tolerance) else "converged"
     if bool(at.is_infeasible_stationary(method.tolerance)):
         return "infeasible"
     return "step_limit" if steps >= max_steps and not bool(metrics["stalled"]) else "stalled"
 
 
-def _dependent(at: Linearised) -> bool:
+def _dependent(at: Linearised, tolerance: float) -> bool:
     """Say whether the gradients of the active constraints are linearly dependent."""
-    active = np.asarray(at.inequality) > -1e-6
+    active = np.asarray(at.inequality) > -max(1e-6, 10 * tolerance)
     rows = np.concatenate([np.asarray(at.equality_rows), np.asarray(at.inequality_rows)[active]])
     if len(rows) == 0:
         return False
     values = np.linalg.svd(rows, compute_uv=False)
-    return len(rows) > rows.shape[1] or bool(values[-1] <= 1e-7 * max(values[0], 1e-300))
+    return len(rows) > rows.shape[1] or bool(
+        values[-1] <= 10 * np.sqrt(np.finfo(rows.dtype).eps) * max(values[0], 1e-30)
+    )

@@ -13,11 +13,20 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ..errors import PdesolveError
-from ..objective import Evaluation, Objective
+from ..errors import PdesolveError, UnknownNameError
+from ..objective import Evaluation, Objective, Squares
 from ..optim.optimiser import loss_metrics
 
-__all__ = ["Linearised", "Multipliers", "Program", "outcome", "program", "require_constraints"]
+__all__ = [
+    "Linearised",
+    "Multipliers",
+    "Program",
+    "check_curvature",
+    "outcome",
+    "program",
+    "require_constraints",
+    "require_curvature",
+]
 
 CURVATURES = ("auto", "exact", "gauss_newton")
 
@@ -103,7 +112,8 @@ class Program(eqx.Module):
             gradient, _ = ravel_pytree(gradient)
         else:
             model = self.evaluation.gauss_newton(params)
-            value, losses, gradient, gram = model.loss, model.losses, model.gradient, model.gram()
+            value, gradient, gram = model.loss, model.gradient, model.gram()
+            losses, _ = self.evaluation.term_losses(params)
         equality = self.evaluation.constraint_rows(params, "equality")
         inequality = self.evaluation.constraint_rows(params, "inequality")
         return Linearised(value, losses, gradient, *equality, *inequality, gram)
@@ -136,6 +146,8 @@ def require_constraints(name: str, objective: Objective, *, inequalities: bool =
         raise PdesolveError(f"{name} knows equality constraints only. Use AugmentedLagrangian or TrustRegionSQP.")
     for block in objective.blocks:
         for term in block.terms:
+            if term.kind != "loss" and not isinstance(term.outer, Squares):
+                raise PdesolveError(f"the constraint {term.name} has an outer function; constraints are z itself.")
             if term.row_rule is not None or not block.sampler.fixed_rows:
                 raise PdesolveError(
                     f"{name} needs the same rows at every step; samples or row weights of {term.name} change. Use "
@@ -148,18 +160,31 @@ def require_constraints(name: str, objective: Objective, *, inequalities: bool =
                 )
 
 
+def require_curvature(curvature: str, objective: Objective) -> None:
+    """Raise `PdesolveError` if Gauss-Newton curvature is asked for and a loss has none."""
+    bare = [term.name for term in objective.terms if term.kind == "loss" and not term.outer.has_curvature]
+    if bare and curvature == "gauss_newton":
+        raise PdesolveError(f"the loss of {', '.join(bare)} has no curvature for Gauss-Newton; use curvature='exact'.")
+
+
+def check_curvature(curvature: str) -> None:
+    """Raise `UnknownNameError` unless it is one of those known."""
+    if curvature not in CURVATURES:
+        raise UnknownNameError("curvature", curvature, CURVATURES)
+
+
 def outcome(
     at: Linearised, multipliers: Multipliers, tolerance: float, stuck: Bool[Array, ""], **more: Any
 ) -> dict[str, Array]:
     """Return the metrics of a step that began at a point.
 
     `converged` says that the Karush-Kuhn-Tucker conditions hold to the tolerance, `infeasible` that the violation is
-    stationary though not zero, `stalled` that for one of these reasons, or another, no further step helps.
+    stationary here though not zero (which ends nothing: it may be a maximum), `stalled` that no further step helps.
     """
     residuals = at.residuals(multipliers)
     converged = jnp.stack(list(residuals.values())).max() <= tolerance
     infeasible = at.is_infeasible_stationary(tolerance)
-    ends = {"converged": converged, "infeasible": infeasible, "stalled": converged | infeasible | stuck}
+    ends = {"converged": converged, "infeasible": infeasible, "stalled": converged | stuck}
     return loss_metrics(at.value, at.losses) | residuals | ends | more
 
 

@@ -58,7 +58,7 @@ class AbstractSaddle(AbstractOptimiser):
         loss, (losses, aux) = evaluation.loss(params)
         metrics = loss_metrics(loss, losses) | {
             "lagrangian": value,
-            "violation": violation(evaluation, params),
+            "violation_norm": violation_norm(evaluation, params),
             "gradient_norm": optax.tree.norm(gradient),
         }
         return new, (moments, self.ascend(evaluation, new, dual, value)), metrics, aux.get("layer_state")
@@ -68,8 +68,8 @@ class AbstractSaddle(AbstractOptimiser):
         return state
 
 
-def violation(evaluation: Evaluation, params: PyTree) -> Array:
-    """Return the root mean square of what the constraints are violated by, all terms together."""
+def violation_norm(evaluation: Evaluation, params: PyTree) -> Array:
+    """Return the root of the sum over terms of the weighted mean square of what the constraints are violated by."""
     above = jnp.maximum(evaluation.constraints(params, "inequality"), 0.0)
     return jnp.sqrt(jnp.sum(evaluation.constraints(params, "equality") ** 2) + jnp.sum(above**2))
 
@@ -96,6 +96,11 @@ class PrimalDual(AbstractSaddle):
     learning_rate: float = 1e-3
     dual_rate: float = 1e-2
     penalty: float = 1.0
+
+    def __check_init__(self):
+        _positive(learning_rate=self.learning_rate, dual_rate=self.dual_rate)
+        if not self.penalty >= 0:
+            raise PdesolveError(f"`penalty` must not be negative, got {self.penalty}.")
 
     def begin(self, evaluation, params):
         """Multipliers zero."""
@@ -145,6 +150,11 @@ class ConditionalPenalty(AbstractSaddle):
     scale: float = 0.01
     decay: float = 0.99
     progress: float = 0.999
+
+    def __check_init__(self):
+        _positive(learning_rate=self.learning_rate, scale=self.scale, progress=self.progress)
+        if not 0 <= self.decay < 1:
+            raise PdesolveError(f"`decay` must be at least 0 and below 1, got {self.decay}.")
 
     def check(self, objective):
         """Losses and equality constraints."""
@@ -197,7 +207,11 @@ class DualAscent(AbstractSaddle):
     level: float | Mapping[str, float] = 1e-6
     learning_rate: float = 1e-3
     dual_rate: float = 1.0
-    inner_steps: int = 10
+    inner_steps: int = eqx.field(static=True, default=10)
+
+    def __check_init__(self):
+        levels = self.level if isinstance(self.level, Mapping) else {"level": self.level}
+        _positive(learning_rate=self.learning_rate, dual_rate=self.dual_rate, inner_steps=self.inner_steps, **levels)
 
     def check(self, objective):
         """Losses and equality constraints."""
@@ -231,6 +245,12 @@ class DualAscent(AbstractSaddle):
         names = _constrained(evaluation)
         levels = [self.level[name] if isinstance(self.level, Mapping) else self.level for name in names]
         return _mean_squares(evaluation, losses) - jnp.asarray(levels)
+
+
+def _positive(**values: float) -> None:
+    for name, value in values.items():
+        if not value > 0:
+            raise PdesolveError(f"`{name}` must be positive, got {value}.")
 
 
 def _constrained(evaluation: Evaluation) -> list[str]:

@@ -180,15 +180,17 @@ class SketchedNewton(AbstractConstrainedMethod):
             harder = state._replace(
                 feasibility=state.feasibility * self.growth**2,
                 optimality=state.optimality / self.growth,
-                accuracy=jnp.maximum(jnp.minimum(state.accuracy / self.growth**4, trial), 1e-12),
+                accuracy=jnp.maximum(jnp.minimum(state.accuracy / self.growth**4, trial), 1e-6),
             )
             kept = jax.tree.map(lambda old, new: jnp.where(good, old, new), state, harder)
             return kept, direction, count + 1, good, steepness
 
         start = (state, jnp.zeros_like(right), jnp.asarray(0), jnp.asarray(False), jnp.zeros((), right.dtype))
-        state, direction, _, good, steepness = jax.lax.while_loop(
+        found, direction, _, good, steepness = jax.lax.while_loop(
             lambda c: ~c[3] & (c[2] < self.attempts), again, start
         )
+        # Penalties that were changed in vain are no good for the next point either.
+        state = jax.tree.map(lambda new, old: jnp.where(good, new, old), found, state)
         return direction, state, good & jnp.all(jnp.isfinite(direction)), steepness
 
     def _solve(self, key: PRNGKeyArray, matrix: Array, right: Array, start: Array, goal: Array) -> Float[Array, " n"]:
@@ -208,17 +210,22 @@ class SketchedNewton(AbstractConstrainedMethod):
                 left = part @ direction - right[chosen]
             return direction - jnp.linalg.lstsq(part, left)[0], None
 
+        size, norm = jnp.linalg.norm(matrix), jnp.linalg.norm(right)
+
         def sweep(carry):
-            direction, key, count = carry
+            direction, key, count, _ = carry
             key, *keys = jax.random.split(key, 9)
             direction, _ = jax.lax.scan(project, direction, jnp.stack(keys))
-            return direction, key, count + 8
+            return direction, key, count + 8, jnp.linalg.norm(matrix @ direction - right)
 
         def going(carry):
-            direction, _, count = carry
-            return (jnp.linalg.norm(matrix @ direction - right) > goal) & (count < self.sweeps)
+            direction, _, count, residual = carry
+            # No residual is smaller than what rounding the product makes of it.
+            least = 10 * jnp.finfo(right.dtype).eps * (size * jnp.linalg.norm(direction) + norm)
+            return (residual > jnp.maximum(goal, least)) & (count < self.sweeps)
 
-        return jax.lax.while_loop(going, sweep, (start, key, jnp.asarray(0)))[0]
+        residual = jnp.linalg.norm(matrix @ start - right)
+        return jax.lax.while_loop(going, sweep, (start, key, jnp.asarray(0), residual))[0]
 
     def multipliers(self, at, state):
         """Those the steps have led to."""

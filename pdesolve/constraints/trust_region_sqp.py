@@ -8,9 +8,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ..errors import PdesolveError, UnknownNameError
+from ..errors import PdesolveError
 from .constrained_method import AbstractConstrainedMethod
-from .program import CURVATURES, Linearised, Multipliers, Program, outcome, program, require_constraints
+from .program import (
+    Linearised,
+    Multipliers,
+    Program,
+    check_curvature,
+    outcome,
+    program,
+    require_constraints,
+    require_curvature,
+)
 
 __all__ = ["TrustRegionSQP"]
 
@@ -61,8 +70,7 @@ class TrustRegionSQP(AbstractConstrainedMethod):
     cutoff: float = 1e-10
 
     def __check_init__(self):
-        if self.curvature not in CURVATURES:
-            raise UnknownNameError("curvature", self.curvature, CURVATURES)
+        check_curvature(self.curvature)
         for name in ("radius", "penalty"):
             if not getattr(self, name) > 0:
                 raise PdesolveError(f"`{name}` must be positive, got {getattr(self, name)}.")
@@ -70,11 +78,7 @@ class TrustRegionSQP(AbstractConstrainedMethod):
     def check(self, objective):
         """Losses and constraints on rows that stay; Gauss-Newton needs losses with a curvature."""
         require_constraints("trust-region SQP", objective)
-        bare = [term.name for term in objective.terms if term.kind == "loss" and not term.outer.has_curvature]
-        if bare and self.curvature == "gauss_newton":
-            raise PdesolveError(
-                f"the loss of {', '.join(bare)} has no curvature for Gauss-Newton; use curvature='exact'."
-            )
+        require_curvature(self.curvature, objective)
 
     def init(self, evaluation, params):
         """Slack as there is, and a little where there is none."""

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from .optimiser import AbstractOptimiser as AbstractOptimiser
     from .polar import polar_grad as polar_grad
     from .polar import scale_by_polar as scale_by_polar
-    from .preconditioned import Preconditioned as Preconditioned
     from .race import Race as Race
     from .shampoo import scale_by_shampoo as scale_by_shampoo
     from .spring import SPRING as SPRING
@@ -70,7 +69,6 @@ __getattr__, __dir__, __all__ = attach(
         "UPGrad": ".combine",
         "FirstOrder": ".first_order",
         "LBFGS": ".lbfgs",
-        "Preconditioned": ".preconditioned",
         "Race": ".race",
         "SOAP": ".eigenbasis",
         "SPRING": ".spring",

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ..errors import PdesolveError
+from ..errors import PdesolveError, UnknownNameError
 from .damped import damped_step
 
 __all__ = [
@@ -88,6 +88,9 @@ class RatioTarget(AbstractControl):
     attempts: int = eqx.field(static=True, default=12)
     min_damping: float = 1e-16
 
+    def __check_init__(self):
+        _check(self, factor=1, damping=0, target_ratio=0, probes=0, attempts=0)
+
     def init(self):
         """The first damping."""
         return self.damping
@@ -118,7 +121,7 @@ class GridSearch(AbstractControl):
     r"""The best of the lengths $1, 1/2, \dots, 2^{-k}$ along the direction of one damping.
 
     Args:
-        damping: $\lambda$, the same at every step.
+        damping: $\lambda$, the same at every step; more, for one step, where the factorisation fails.
         halvings: k.
     """
 
@@ -131,14 +134,14 @@ class GridSearch(AbstractControl):
 
     def search(self, curve, state):
         """Evaluate them all."""
-        direction = curve.solve(state)
+        direction, damping = _finite(curve, state)
         lengths = 0.5 ** jnp.arange(self.halvings + 1, dtype=curve.flat.dtype)
         losses = jax.lax.map(lambda length: curve.function(curve.flat + length * direction), lengths)
         losses = jnp.where(jnp.isfinite(losses), losses, jnp.inf)
         best = jnp.argmin(losses)
         found = losses[best] < curve.value
         flat = jnp.where(found, curve.flat + lengths[best] * direction, curve.flat)
-        return Stopped(flat, state, state, jnp.asarray(self.halvings + 1), found)
+        return Stopped(flat, state, damping, jnp.asarray(self.halvings + 1), found)
 
     def refresh(self, state):
         """Nothing has been learned."""
@@ -149,7 +152,7 @@ class Armijo(AbstractControl):
     r"""The first of the lengths $1, b, b^2, \dots$ with a decrease of at least $a\,t\,|g^\top p|$.
 
     Args:
-        damping: $\lambda$, the same at every step.
+        damping: $\lambda$, the same at every step; more, for one step, where the factorisation fails.
         decrease: a.
         factor: b.
         attempts: Most lengths.
@@ -160,13 +163,18 @@ class Armijo(AbstractControl):
     factor: float = 0.5
     attempts: int = eqx.field(static=True, default=30)
 
+    def __check_init__(self):
+        _check(self, decrease=0, factor=0, attempts=0)
+        if not (self.factor < 1 and self.decrease < 1 and self.damping >= 0):
+            raise PdesolveError("`factor` and `decrease` must be below 1, and `damping` not negative.")
+
     def init(self):
         """The damping."""
         return self.damping
 
     def search(self, curve, state):
         """Shorten until it is enough."""
-        direction = curve.solve(state)
+        direction, damping = _finite(curve, state)
         slope = curve.gradient @ direction
 
         def enough(length):
@@ -180,7 +188,7 @@ class Armijo(AbstractControl):
         one = jnp.ones((), curve.flat.dtype)
         start = (one, jnp.asarray(1), enough(one))
         length, count, found = jax.lax.while_loop(lambda c: ~c[2] & (c[1] < self.attempts), shorten, start)
-        return Stopped(jnp.where(found, curve.flat + length * direction, curve.flat), state, state, count, found)
+        return Stopped(jnp.where(found, curve.flat + length * direction, curve.flat), state, damping, count, found)
 
     def refresh(self, state):
         """Nothing has been learned."""
@@ -205,6 +213,9 @@ class ClassicalDamping(AbstractControl):
     factor: float = 3.0
     attempts: int = eqx.field(static=True, default=12)
     min_damping: float = 1e-16
+
+    def __check_init__(self):
+        _check(self, factor=1, damping=0, attempts=0)
 
     def init(self):
         """The first damping."""
@@ -249,6 +260,9 @@ class GradientNormalised(AbstractControl):
     radius: float = 1.0
     attempts: int = eqx.field(static=True, default=40)
 
+    def __check_init__(self):
+        _check(self, radius=0, attempts=0)
+
     def init(self):
         """The first radius."""
         return self.radius
@@ -273,6 +287,29 @@ class GradientNormalised(AbstractControl):
         return jnp.maximum(state, 1e-3 * self.radius)
 
 
+def _finite(curve: Curve, damping: Array) -> tuple[Float[Array, " p"], Array]:
+    """Return the step of a damping, or of the first that is ten, a hundred, ... times larger and gives a finite one."""
+
+    def failed(carry):
+        step, _, count = carry
+        return ~jnp.all(jnp.isfinite(step)) & (count < 12)
+
+    def again(carry):
+        _, damping, count = carry
+        damping = 10.0 * jnp.maximum(damping, jnp.finfo(damping.dtype).eps ** 2)
+        return curve.solve(damping), damping, count + 1
+
+    step, damping, _ = jax.lax.while_loop(failed, again, (curve.solve(damping), damping, jnp.asarray(0)))
+    return step, damping
+
+
+def _check(rule: AbstractControl, **limits: float) -> None:
+    """Raise `PdesolveError` if an option of a rule does not exceed its limit."""
+    for name, limit in limits.items():
+        if not getattr(rule, name) > limit:
+            raise PdesolveError(f"`{name}` must be above {limit:g}, got {getattr(rule, name)}.")
+
+
 CONTROLS = {
     "ratio": RatioTarget,
     "grid": GridSearch,
@@ -287,10 +324,10 @@ def named_control(control: str | AbstractControl) -> AbstractControl:
     """Return a rule from its name, or as it is.
 
     Raises:
-        PdesolveError: For an unknown name.
+        UnknownNameError: For an unknown name.
     """
     if isinstance(control, AbstractControl):
         return control
     if control not in CONTROLS:
-        raise PdesolveError(f"unknown step control {control!r}. Known: {', '.join(CONTROLS)}.")
+        raise UnknownNameError("step control", control, CONTROLS)
     return CONTROLS[control]()

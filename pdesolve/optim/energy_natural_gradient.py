@@ -43,5 +43,7 @@ class EnergyNaturalGradient(AbstractGaussNewton):
     def solver(self, evaluation, model, state):
         """The same direction for every damping; none if the decomposition fails."""
         parts = decompose(jnp.concatenate(model.rows), jnp.concatenate(model.residuals))
-        direction = parts.truncated(jnp.maximum(self.cutoff * parts.values[0], self.absolute))
+        # Smaller singular values are made of round-off, whatever was asked for.
+        share = max(self.cutoff, float(jnp.finfo(parts.values.dtype).eps) * max(model.gradient.size, len(parts.along)))
+        direction = parts.truncated(jnp.maximum(share * parts.values[0], self.absolute))
         return lambda damping: jnp.where(jnp.all(jnp.isfinite(direction)), direction, 0.0)

@@ -6,9 +6,10 @@ r"""Damped Gauss-Newton steps $p(\lambda) = -(J^\top J + \lambda I)^{-1} g$, by 
 | `dual` | $J J^\top + \lambda I$ | $N^2 P$ | $N^3/3$ | half |
 | `eigen` | eigenvectors of $J^\top J$ | $N P^2 + 9 P^3$ | $P^2$ | half |
 | `svd` | QR of J, then singular values of R | $2 N P^2 + 20 P^3$ | $P^2$ | all |
-| `sketch` | singular values of S J, S a random sparse sketch of the rows | $N P + 20 P^3$ | $P^2$ | of the sketch |
+| `sketch` | singular values of S J, S a random sparse sketch of the rows | $N P + 24 P^3$ | $P^2$ | of the sketch |
 
-$J^\top J$ squares the condition number: singular values of J below $\sqrt{\epsilon}$ of the largest are lost in it.
+The sketch has twice as many rows as there are parameters, and pays where there are many more. $J^\top J$ squares the
+number: singular values of J below $\sqrt{\epsilon}$ of the largest are lost in it.
 """
 
 from collections.abc import Callable
@@ -33,20 +34,21 @@ __all__ = [
 FACTORISATIONS = ("cholesky", "dual", "eigen", "svd", "sketch")
 LEAST_SQUARES = ("dual", "svd", "sketch")
 """Those that take the residual itself, so that every loss has to be a sum of squares."""
+SKETCH = 2
+"""Rows of a sketch, as a multiple of the parameters."""
 HASHES = 4
 """Non-zeros in each column of a sketch."""
 
 Solver = Callable[[Float[Array, ""]], Float[Array, " p"]]
 
 
-def damped_solver(model: GaussNewton, factorisation: str, key: PRNGKeyArray, sketch: float = 2.0) -> Solver:
+def damped_solver(model: GaussNewton, factorisation: str, key: PRNGKeyArray) -> Solver:
     r"""Return $\lambda \mapsto p(\lambda)$; where a factorisation fails, p is NaN.
 
     Args:
         model: Rows of J, residual r and gradient $g = J^\top r$.
         factorisation: One of `FACTORISATIONS`.
         key: Of the sketch.
-        sketch: Rows of the sketch, as a multiple of the parameters.
     """
     if factorisation == "cholesky":
         return cholesky_solver(model.gram(), model.gradient)
@@ -58,10 +60,12 @@ def damped_solver(model: GaussNewton, factorisation: str, key: PRNGKeyArray, ske
         values, vectors = jnp.linalg.eigh(model.gram())
         along, values = vectors.T @ model.gradient, jnp.maximum(values, 0.0)
         return lambda damping: -vectors @ (along / (values + damping))
-    if factorisation == "sketch":
-        size = min(int(sketch * rows.shape[1]), rows.shape[0])
-        both = count_sketch(key, jnp.concatenate([rows, residual[:, None]], axis=1), size)
-        rows, residual = both[:, :-1], both[:, -1]
+    if factorisation == "sketch" and rows.shape[0] > SKETCH * rows.shape[1]:
+        # The gradient stays exact: what is predicted is then what the model of the sketch promises.
+        sketched = count_sketch(key, rows, SKETCH * rows.shape[1])
+        _, values, vectors = jnp.linalg.svd(jnp.linalg.qr(sketched, mode="r"))
+        along = vectors @ model.gradient
+        return lambda damping: -(vectors.T @ (along / (values**2 + damping)))
     return decompose(rows, residual).damped
 
 

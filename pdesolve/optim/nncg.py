@@ -103,6 +103,8 @@ class NNCG(AbstractOptimiser):
             lambda: nystrom(key, product, flat.size, state.sketch.values.size, flat.dtype),
             lambda: state.sketch,
         )
+        good = jnp.all(jnp.isfinite(sketch.vectors)) & jnp.all(jnp.isfinite(sketch.values))
+        sketch = jax.tree.map(lambda leaf: jnp.where(good, leaf, 0.0), sketch)  # then there is no preconditioner
         damping = jnp.asarray(self.damping, flat.dtype)
         direction, count = preconditioned_cg(
             lambda v: product(v) + damping * v,
@@ -132,11 +134,13 @@ class NNCG(AbstractOptimiser):
             "rate": jnp.where(found, length, 0.0),
             "iterations": count,
             "gradient_norm": jnp.linalg.norm(gradient),
-            "stalled": ~found,
+            # From the last direction it may have been led astray; from none it was not.
+            "stalled": ~found & jnp.all(state.direction == 0.0),
         }
         kept = jnp.where(found & good, direction, 0.0)
         new = jnp.where(found, flat - length * direction, flat)
-        return unravel(new), NNCGState(sketch, kept, state.step + 1), metrics, aux.get("layer_state")
+        following = jnp.where(found, state.step + 1, 0)  # a new preconditioner after a failure
+        return unravel(new), NNCGState(sketch, kept, following), metrics, aux.get("layer_state")
 
     def refresh(self, evaluation, params, state):
         """A new preconditioner; the direction is still a guess."""

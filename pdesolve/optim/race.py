@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from ..errors import PdesolveError
 from .levenberg_marquardt import LevenbergMarquardt
-from .optimiser import AbstractOptimiser
+from .optimiser import AbstractOptimiser, loss_metrics
 from .ssbroyden import SSBroyden
 
 __all__ = ["Race"]
@@ -23,6 +23,8 @@ class RaceState(NamedTuple):
     start: PyTree
     """Where the current race began."""
     second_leads: Bool[Array, ""]
+    stalls: Bool[Array, "2"]
+    """Whether each has stalled since the race began."""
     clock: Int[Array, ""]
 
 
@@ -30,16 +32,17 @@ class Race(AbstractOptimiser):
     """Levenberg-Marquardt and SSBroyden in turn, for as long as each is the better of the two.
 
     Smooth problems want the exact steps of the one, thin layers the many cheap steps of the other, and which it is
-    cannot be said beforehand. Each gets a slice of the same cost from the same parameters; the one with the lower loss
-    goes on for a while; then they race again. What is returned is the better of both at every moment. All of it is
-    counted in steps, so that a run replays; the log says who leads (`racer`: 0 or 1).
+    cannot be said beforehand. Each gets a slice from the same parameters; the one with the lower loss goes on for a
+    while, or until it stalls; then they race again. What is returned is the better of both at every moment. All of it
+    is counted in steps, so that a run replays; the log says who leads (`racer`: 0 or 1).
 
-    A step is one step of Levenberg-Marquardt, or as many of SSBroyden as cost the same.
+    A step is one step of Levenberg-Marquardt, or a fixed number of those of SSBroyden, which cost less.
 
     Args:
         slice: Steps of each in a race.
         hold: Steps of the winner before the next race.
-        exchange: Steps of SSBroyden for one of Levenberg-Marquardt.
+        exchange: Steps of SSBroyden for one of Levenberg-Marquardt. They cost the same at about 8 for a thousand
+            parameters and four thousand points; more parameters want more.
         factorisation: Of Levenberg-Marquardt.
         target_ratio: Of Levenberg-Marquardt.
     """
@@ -67,7 +70,8 @@ class Race(AbstractOptimiser):
     def init(self, evaluation, params):
         """Both at the start."""
         states = tuple(racer.init(evaluation, params) for racer in self._racers())
-        return RaceState((params, params), states, params, jnp.asarray(False), jnp.asarray(0))  # type: ignore[arg-type]
+        no = jnp.asarray(False)
+        return RaceState((params, params), states, params, no, jnp.zeros(2, bool), jnp.asarray(0))  # type: ignore[arg-type]
 
     def step(self, evaluation, params, state):
         """One of them takes its step."""
@@ -99,13 +103,20 @@ class Race(AbstractOptimiser):
             return (lead, new), (state.states[0], carried), metrics
 
         places, states, metrics = jax.lax.cond(seconds_turn, many, one)
+        turn = seconds_turn.astype(int)
+        stalls = jnp.where(begins, False, state.stalls).at[turn].set(metrics["stalled"])
         losses = [evaluation.loss(place)[0] for place in places]
         # Before the second has had its turn it stands where the last race left it.
         better = (losses[1] < losses[0]) & (decided | (time >= self.slice))
         leads = jnp.where(decided, state.second_leads, better)
         best = _where(leads, places[1], places[0])
-        metrics = metrics | {"racer": leads.astype(int), "stalled": metrics["stalled"] & decided}
-        return best, RaceState(places, states, start, leads, state.clock + 1), metrics, None
+        loss, (terms, _) = evaluation.loss(params)
+        metrics = metrics | loss_metrics(loss, terms)
+        metrics |= {"racer": leads.astype(int), "stalled": jnp.all(stalls) & (time >= self.slice)}
+        # A leader that has stalled is raced at once.
+        cycle = 2 * self.slice + self.hold
+        clock = jnp.where(decided & stalls[turn], (state.clock // cycle + 1) * cycle, state.clock + 1)
+        return best, RaceState(places, states, start, leads, stalls, clock), metrics, None
 
     def refresh(self, evaluation, params, state):
         """Each does what it does."""
@@ -120,8 +131,5 @@ def _where(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
 
 
 def _common(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return what both report."""
-    return {name: jnp.asarray(value) for name, value in metrics.items() if name.startswith("loss") or name in _SHARED}
-
-
-_SHARED = ("gradient_norm", "stalled")
+    """Return what both report, but for the losses."""
+    return {name: jnp.asarray(metrics[name]) for name in ("gradient_norm", "stalled")}

@@ -45,7 +45,7 @@ def scale_by_shampoo(
 
     def begin(leaf):
         if leaf.ndim != 2:
-            return jnp.full_like(leaf, eps)
+            return jnp.zeros_like(leaf)
         sides = [jnp.eye(size, dtype=leaf.dtype) for size in leaf.shape]
         return Sides(*(eps * side for side in sides), *(eps**-0.25 * side for side in sides))
 
@@ -60,15 +60,15 @@ def scale_by_shampoo(
         def one(gradient, kept):
             if gradient.ndim != 2:
                 squares = decay * kept + share * gradient**2
-                return gradient / jnp.sqrt(squares), squares
-            left = decay * kept.left + share * gradient @ gradient.T
-            right = decay * kept.right + share * gradient.T @ gradient
+                return gradient / jnp.sqrt(squares + eps), squares
+            left = decay * kept.left + share * _product(gradient, gradient.T)
+            right = decay * kept.right + share * _product(gradient.T, gradient)
             roots = jax.lax.cond(
                 renew,
                 lambda: (_inverse_fourth_root(left, eps), _inverse_fourth_root(right, eps)),
                 lambda: (kept.left_root, kept.right_root),
             )
-            return roots[0] @ gradient @ roots[1], Sides(left, right, *roots)
+            return _product(_product(roots[0], gradient), roots[1]), Sides(left, right, *roots)
 
         leaves, structure = jax.tree.flatten(updates)
         pairs = [one(g, kept) for g, kept in zip(leaves, structure.flatten_up_to(state.leaves), strict=True)]
@@ -95,4 +95,9 @@ def shampoo(
 
 def _inverse_fourth_root(matrix: Float[Array, "n n"], eps: float) -> Float[Array, "n n"]:
     values, vectors = jnp.linalg.eigh(matrix)
-    return vectors * jnp.maximum(values, eps)[None] ** -0.25 @ vectors.T
+    return _product(vectors * jnp.maximum(values, eps)[None] ** -0.25, vectors.T)
+
+
+def _product(a: Array, b: Array) -> Array:
+    # Statistics of low precision have no roots worth having.
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)

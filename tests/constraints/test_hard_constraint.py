@@ -143,5 +143,7 @@ def test_a_singular_start_does_not_raise(y):
     """At the centre of the sphere no direction is nearer: the last iterate is returned, and its violation is known."""
     layer = HardConstraint(sphere, max_steps=20)
     x = layer(y, 1.0)
-    assert x.shape == (3,)
-    assert float(layer.violation(x, 1.0)) >= 0.0
+    assert x.shape == (3,) and float(layer.violation(x, 1.0)) > 0.5
+    batch = jax.vmap(lambda y: HardConstraint(sphere)(y, 1.0))(jnp.stack([Y, jnp.full(3, jnp.nan)]))
+    np.testing.assert_allclose(batch[0], Y / jnp.linalg.norm(Y), rtol=1e-9)
+    assert np.isnan(batch[1]).all()

@@ -91,7 +91,7 @@ def test_truncation_is_truncated_least_squares():
 
 
 def test_sketches_are_right_on_average():
-    """E[S^T S] = I over 2,000 seeds, within three standard errors; and S acts as the linear map it is."""
+    """E[S^T S] = I over 2,000 seeds, within four standard errors; and S acts as the linear map it is."""
     n, size = 6, 4
     sketches = jax.vmap(lambda key: count_sketch(key, jnp.eye(n), size))(jax.random.split(KEY, 2000))
     squares = jnp.einsum("ksi,ksj->kij", sketches, sketches)
@@ -217,6 +217,7 @@ def test_nothing_finite_ends_as_stalled(control):
         ("levenberg_marquardt", {"factorisation": "svd"}),
         ("levenberg_marquardt", {"factorisation": "eigen"}),
         ("levenberg_marquardt", {"factorisation": "sketch"}),
+        ("gauss_newton", {}),
         ("gauss_newton", {"control": "classical"}),
         ("gauss_newton", {"control": "ratio", "factorisation": "dual"}),
         ("energy_natural_gradient", {}),
@@ -229,7 +230,7 @@ def test_networks(name, options):
     recipe = dataclasses.replace(
         recipe,
         network=NetworkConfig(width=10, depth=2),
-        points=PointsConfig(interior=256, adaptive="none", refresh=50),
+        points=PointsConfig(interior=512, adaptive="none", refresh=50),
         stages=(StageConfig(name, steps=150, options=options),),
     )
     assert solve(Poisson1D(half_waves=2.0), recipe).summary["relative_l2"] < 1e-4
@@ -254,7 +255,7 @@ def test_what_is_refused():
     objective = regression(*LINEAR)
     with pytest.raises(UnknownNameError, match="cholesky"):
         GaussNewton(factorisation="choleski").check(objective)
-    with pytest.raises(PdesolveError, match="gradient_normalised"):
+    with pytest.raises(UnknownNameError, match="gradient_normalised"):
         GaussNewton(control="wolfe")
     with pytest.raises(PdesolveError, match="needs the factorisation 'svd'"):
         EnergyNaturalGradient(factorisation="dual")

@@ -21,7 +21,6 @@ METHODS = {
     "SPRING": ("spring", ""),
     "NNCG": ("nncg", ""),
     "L-BFGS": ("lbfgs", ""),
-    "preconditioned": ("preconditioned", ""),
     "SOAP": ("soap", FIRST_ORDER),
     "Adam": ("adam", FIRST_ORDER),
 }
