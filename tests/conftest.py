@@ -7,6 +7,13 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_of_one_module():
+    """Forget compiled programs after each module: some thousands in one process exhaust what the system lets it map."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture
 def key(request):
     """A key that depends on the test's name alone, so that a failure reproduces."""

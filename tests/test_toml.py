@@ -100,9 +100,9 @@ def test_another_network_drops_options_of_the_former():
         (
             "[points]\ninteror = 3",
             "unknown key 'points.interor'. Did you mean 'interior'? "
-            "Known: adaptive, boundary, candidates, chunk, interior, refresh, sampler.",
+            "Known: adaptive, boundary, candidates, chunk, interior, refresh, sampler, weighting, weighting_options.",
         ),
-        ("sed = 3", "unknown key 'sed'. Did you mean 'seed'? Known: data, exact, grid, method, "),
+        ("sed = 3", "unknown key 'sed'. Did you mean 'seed'? Known: constraints, data, exact, grid, method, "),
         ("[[stages]]\nstep = 3", "unknown key 'stages[0].step'. Did you mean 'steps'? Known: "),
         ("zzz = 1", "unknown key 'zzz'. Known: "),
         ("[points]\ninterior = 'many'", "'points.interior' must be an integer, got \"many\"."),

@@ -136,7 +136,7 @@ class AugmentedLagrangian(AbstractConstrainedMethod):
         damping = jnp.where(found, end.accepted, jnp.minimum(state.damping, self.damping))
         inner = jnp.where(ready, 1, state.inner + 1)
         new = AugmentedLagrangianState(multipliers, penalty, damping, violation, inner, ~found)
-        return problem.unravel(end.flat), new, metrics, None
+        return problem.unravel(jnp.where(metrics["converged"], x, end.flat)), new, metrics, None
 
     def _multipliers(self, x, at, state) -> tuple[Multipliers, Array, Array, Array]:
         """Return multipliers, penalty and violation as they are now, and whether they have changed."""

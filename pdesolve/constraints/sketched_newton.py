@@ -137,10 +137,10 @@ class SketchedNewton(AbstractConstrainedMethod):
         start = (one, passes(one), jnp.asarray(0))
         length, found, _ = jax.lax.while_loop(lambda c: ~c[1] & (c[2] < self.attempts), halve, start)
         found &= descends
-        moved = jnp.where(found, point + length * direction, point)
         metrics = outcome(
             at, multipliers, self.tolerance, ~found, rate=length, penalty=state.feasibility, accuracy=state.accuracy
         )
+        moved = jnp.where(found & ~metrics["converged"], point + length * direction, point)
         new = state._replace(multipliers=moved[x.size :], step=state.step + 1)
         return problem.unravel(moved[: x.size]), new, metrics, None
 

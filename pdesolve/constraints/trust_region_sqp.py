@@ -96,11 +96,18 @@ class TrustRegionSQP(AbstractConstrainedMethod):
         local = _Local.of(problem, x, at, state.slack, self.cutoff)
         merit = _Merit(problem, x.size)
         end = self._search(local, merit, point, state)
-        x, slack = end.point[: x.size], end.point[x.size :]
+        start, x, slack = x, end.point[: x.size], end.point[x.size :]
         # A larger slack that meets its equation costs nothing.
         slack = jnp.sqrt(jnp.maximum(slack**2, -2.0 * problem.inequality(x)))
-        metrics = outcome(at, local.multipliers, self.tolerance, ~end.found, penalty=end.penalty, radius=end.radius)
-        return problem.unravel(x), state._replace(slack=slack, radius=end.radius, penalty=end.penalty), metrics, None
+        # Where the violation is stationary, and the loss along what the constraints leave free, there is nowhere to go.
+        free = jnp.linalg.norm(local.range.project(local.gradient))
+        hopeless = at.is_infeasible_stationary(self.tolerance) & (free <= self.tolerance * (1.0 + jnp.abs(at.value)))
+        stuck = ~end.found | hopeless
+        metrics = outcome(at, local.multipliers, self.tolerance, stuck, penalty=end.penalty, radius=end.radius)
+        new = state._replace(slack=slack, radius=end.radius, penalty=end.penalty)
+        # Where the conditions hold already no step is taken: the next point may be a little worse.
+        x, new = jax.tree.map(lambda old, new: jnp.where(metrics["converged"], old, new), (start, state), (x, new))
+        return problem.unravel(x), new, metrics, None
 
     def _search(self, local: "_Local", merit: "_Merit", point: Array, state: TrustRegionSQPState) -> "_Search":
         value, size = merit.parts(point)

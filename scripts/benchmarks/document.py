@@ -50,7 +50,7 @@ def _circumstances(store: Store) -> str:
     lines = [_session(store.document["sessions"][index]) for index in used]
     noisy = [key for key, record in store.records.items() if record.get("noisy")]
     if noisy:
-        names = ", ".join(f"`{key}`" for key in noisy)
+        names = ", ".join(key.replace("*", r"\*") for key in noisy)
         lines.append(f"- **Disturbed** (others took more than {BUSY} cores, or the load was high): {names}")
     return "\n".join(lines)
 

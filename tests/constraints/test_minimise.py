@@ -24,8 +24,13 @@ METHODS = {
 }
 EQUATIONS = [name for name, problem in PROBLEMS.items() if problem.h is None]
 CASES = [(method, name) for method in ("augmented_lagrangian", "trust_region_sqp") for name in PROBLEMS]
-CASES += [(method, name) for method in ("newton", "gaussian") for name in EQUATIONS]
-CASES += [("kaczmarz", name) for name in EQUATIONS[:5]]
+FEW = EQUATIONS[::4]
+"""Solved by every variant in every run; the others take their time with `-m slow`."""
+CASES += [
+    pytest.param(method, name, marks=() if name in FEW else pytest.mark.slow)
+    for method in ("newton", "gaussian", "kaczmarz")
+    for name in EQUATIONS
+]
 
 
 def optimality(problem, result):

@@ -112,7 +112,8 @@ def test_conditional_penalties_grow_without_bound():
 @pytest.mark.parametrize("curvature", ["gauss_newton", "exact"])
 def test_rows_with_a_shift_are_the_augmented_lagrangian(curvature, key):
     """Its gradient is that of f + y c + mu/2 c^2, to round-off; its curvature that of the shifted squares."""
-    problem, given = Poisson1D(), recipe("augmented_lagrangian")
+    problem = Poisson1D()
+    given = dataclasses.replace(recipe("augmented_lagrangian"), network=NetworkConfig(width=5, depth=1))
     objective = build_objective(problem, given, problem.domain(), constrained=True)
     assert [term.kind for term in objective.terms] == ["loss", "equality", "equality"]
     ansatz = initial_ansatz(problem, given)
