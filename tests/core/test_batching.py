@@ -60,7 +60,7 @@ def test_outside_nothing_is_batched():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("points", [600, 768, 100])
+@pytest.mark.parametrize("points", [700, 768, 100])
 def test_gradients_in_pieces(monkeypatch, points, weighted):
     """Pieces of 256 points, the last one filled up: losses and gradients are those of all points at once.
 
