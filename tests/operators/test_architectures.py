@@ -8,6 +8,7 @@ import optax
 import pytest
 
 from operators import TFNO, UNO, DeepONet, DyMixOp, FiniteDifference, LocalNO, PODDeepONet, ResNet, UNet
+from operators.unet import _finer
 from operators.uno import resample
 from pdesolve.errors import PdesolveError, UnknownNameError
 from pdesolve.nets import MLP
@@ -180,6 +181,13 @@ def test_unet_levels_and_refusal(key):
         model(jnp.ones((1, 12, 8)))
     with pytest.raises(PdesolveError, match="must divide"):
         UNet(1, 1, width=6, groups=4, key=key)
+
+
+def test_finer_grids_are_interpolated():
+    """A quarter of the spacing to both sides, around the end or up to it."""
+    v = jnp.array([[0.0, 4.0, 8.0, 4.0]])
+    np.testing.assert_allclose(_finer(v, True), [[1, 1, 3, 5, 7, 7, 5, 3]])
+    np.testing.assert_allclose(_finer(v, False), [[0, 1, 3, 5, 7, 7, 5, 4]])
 
 
 def test_resnet_sees_as_far_as_its_stencils(key):
