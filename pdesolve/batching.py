@@ -17,8 +17,8 @@ __all__ = ["add_constant", "batched_one", "cached_samples", "map_samples"]
 CACHED = 2**24
 """Intermediate values of a piece of samples, by our count, that a gradient on a CPU handles best.
 
-With float32 and 4 MiB of second-level cache, steps of Adam on 1e5 and 1e6 points took 0.55 to 0.85 of the time that all
-samples at once took, for 3 layers of 20 units and for 4 of 64 and 128; half or twice this number changes it by a tenth.
+Chosen by steps of Adam in float32, 2 MiB of second-level cache for each core; half or twice as many do as well. What
+came of it is under *A training step* in `docs/performance.md`.
 """
 
 _AXIS = "samples last"

@@ -58,8 +58,8 @@ class TrustRegionSQP(AbstractConstrainedMethod):
         cutoff: Singular values of A below this share of the largest count as zero.
 
     References:
-        Nocedal and Wright, Numerical Optimization, section 18.5; Conn, Gould and Toint, Trust-Region Methods (2000),
-        section 15.4. In training of networks: Cheng et al., trSQP-PINN (2024).
+        Nocedal and Wright, Numerical Optimization, section 18.5; Conn, Gould and Toint, Trust-Region Methods (2000).
+        In training of networks: Cheng et al., trSQP-PINN (2024).
     """
 
     radius: float = 1.0

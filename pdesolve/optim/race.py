@@ -41,8 +41,7 @@ class Race(AbstractOptimiser):
     Args:
         slice: Steps of each in a race.
         hold: Steps of the winner before the next race.
-        exchange: Steps of SSBroyden for one of Levenberg-Marquardt. They cost the same at about 8 for a thousand
-            parameters and four thousand points; more parameters want more.
+        exchange: Steps of SSBroyden for one of Levenberg-Marquardt; more parameters and points want more.
         factorisation: Of Levenberg-Marquardt.
         target_ratio: Of Levenberg-Marquardt.
     """
