@@ -273,4 +273,4 @@ def test_errors():
         UPGrad((-1.0, 2.0))
     with pytest.raises(PdesolveError, match="one common leading axis"):
         Mean()({"a": g, "b": jnp.ones(3)})
-    assert eqx.tree_equal(Sum((1.0, 2.0))(g), jnp.full(3, 3.0))
+    assert eqx.tree_equal(Sum((1.0, 2.0))(g), jnp.full(3, 3.0, float))

@@ -52,6 +52,7 @@ class DCGD(AbstractRule):
             )
         return ()
 
+    @eqx.filter_jit
     def combine(self, gradients, state, losses=None, *, fresh=None):
         """Sum within groups, then combine the two."""
         finite = UnitRows(gradients).finite

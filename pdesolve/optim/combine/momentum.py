@@ -79,6 +79,7 @@ class MomentumConFIG(AbstractRule):
             return None
         return (step * self.turns + jnp.arange(self.turns)) % m
 
+    @eqx.filter_jit
     def combine(self, gradients, state, losses=None, *, fresh=None):
         """Average, combine, divide."""
         finite = UnitRows(gradients).finite

@@ -77,6 +77,7 @@ class MultiAdam(AbstractRule):
         zeros = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), params)
         return MultiAdamState(zeros, zeros, zeros if self.amsgrad else None, jnp.asarray(0, jnp.int32))
 
+    @eqx.filter_jit
     def combine(self, gradients, state, losses=None, *, fresh=None):
         """Sum within groups; one Adam each; their weighted sum."""
         finite = UnitRows(gradients).finite

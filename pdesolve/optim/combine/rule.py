@@ -95,6 +95,7 @@ class AbstractSpanRule(AbstractRule):
         """No state."""
         return ()
 
+    @eqx.filter_jit
     def combine(self, gradients, state, losses=None, *, fresh=None):
         """Weigh the unit rows."""
         rows = UnitRows(gradients)

@@ -60,6 +60,7 @@ class SAMGS(AbstractRule):
         zeros = jax.tree.map(lambda leaf: jnp.zeros((num_terms, *leaf.shape), leaf.dtype), params)
         return SAMGSState(zeros, jnp.asarray(0.0), jnp.asarray(0, jnp.int32))
 
+    @eqx.filter_jit
     def combine(self, gradients, state, losses=None, *, fresh=None):
         """Update both averages, then take one branch."""
         rows = UnitRows(gradients)

@@ -42,6 +42,7 @@ class AbstractWeighing(AbstractRule):
         """When the rule asks."""
         return self.rule.traced(state[1], step)
 
+    @eqx.filter_jit
     def combine(self, gradients, state, losses=None, *, fresh=None, traces=None):
         """Weigh, then combine."""
         own, inner = state
