@@ -137,11 +137,15 @@ class Kovasznay(AbstractProblem):
         )
 
     def recipe(self) -> Recipe:
-        """A network of four layers with exact velocities on the boundary."""
+        """A network of four layers with exact velocities on the boundary; a quarter of the points to begin with."""
+        stages = (
+            StageConfig("levenberg_marquardt", steps=40, interior=256),
+            StageConfig("levenberg_marquardt", seconds=45.0),
+        )
         return Recipe(
-            network=NetworkConfig(width=30, depth=4),
-            points=PointsConfig(interior=1024, boundary=128),
-            stages=(StageConfig("levenberg_marquardt", seconds=50.0),),
+            network=NetworkConfig(width=20, depth=4),
+            points=PointsConfig(interior=1024, boundary=128, refresh=5),
+            stages=stages,
             grid={"x": 101, "y": 101},
         )
 
