@@ -8,13 +8,13 @@ import xarray as xr
 
 from .errors import PdesolveError
 from .metrics import errors, trivial_errors
-from .problem import AbstractProblem, Points, Values, grid_points
+from .problem import AbstractProblem, Points, Values, comparison_points, grid_points
 
 __all__ = ["Comparison"]
 
 
 class Comparison:
-    """The evaluation grid of a problem, with the reference on it if there is one.
+    """The evaluation grid of a problem and the points of comparison, with the reference there if there is one.
 
     Args:
         problem: The problem.
@@ -26,7 +26,8 @@ class Comparison:
         self.grid = grid
         every = grid_points(self.grid)
         self.inside = problem.domain().contains(every)
-        self.points: Points = every[self.inside]
+        self.stored: Points = every[self.inside]
+        self.points: Points = comparison_points(problem, grid)
         self.reference = problem.reference()
         self.expected: Values | None = None if self.reference is None else self.reference.evaluate(self.points)
         if self.expected is not None and not any(np.any(values) for values in self.expected.values()):
@@ -69,18 +70,23 @@ class Comparison:
 
         Where the domain does not fill the grid, fields are NaN outside, and `mask` is true inside.
         """
-        values = evaluate(self.points)
+        values = evaluate(self.stored)
         fields = {name: values[name] for name in self.problem.field_names}
-        if self.expected is not None:
-            fields |= {f"{name}_reference": self.expected[name] for name in self.problem.field_names}
-        names = ["time" if axis == "t" else axis for axis in self.grid]
+        if self.reference is not None:
+            same = np.array_equal(self.points, self.stored)
+            expected = self.expected if same and self.expected else self.reference.evaluate(self.stored)
+            fields |= {f"{name}_reference": expected[name] for name in self.problem.field_names}
+        # Axes of one point are not stored as axes: a plane is a field of two dimensions.
+        held = {axis: float(values[0]) for axis, values in self.grid.items() if len(values) == 1}
+        grid = {axis: values for axis, values in self.grid.items() if axis not in held}
+        names = ["time" if axis == "t" else axis for axis in grid]
         order = ["time"] * ("time" in names) + [name for name in names if name != "time"]
         units = self.problem.units()
         coords = {
             name: (name, axis, {"units": units.get(key, "1")})
-            for name, (key, axis) in zip(names, self.grid.items(), strict=True)
+            for name, (key, axis) in zip(names, grid.items(), strict=True)
         }
-        arrays, shape = {}, [len(axis) for axis in self.grid.values()]
+        arrays, shape = {}, [len(axis) for axis in grid.values()]
         for name, flat in fields.items():
             array = np.full(self.inside.shape, np.nan, dtype=flat.dtype)
             array[self.inside] = flat
@@ -90,4 +96,4 @@ class Comparison:
             inside = xr.DataArray(self.inside.reshape(shape), dims=names)
             # The domain does not change in time.
             arrays["mask"] = inside.isel(time=0, drop=True) if "time" in names else inside
-        return xr.Dataset(arrays, coords=coords)
+        return xr.Dataset(arrays, coords=coords, attrs={f"plane_{axis}": value for axis, value in held.items()})

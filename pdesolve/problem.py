@@ -376,10 +376,11 @@ class AbstractProblem(eqx.Module):
 
 
 def evaluation_grid(problem: AbstractProblem, recipe: Recipe | None = None) -> dict[str, np.ndarray]:
-    """Return the grid on which a problem's solution is stored and compared: coordinate name to values, uniform.
+    """Return the grid on which a problem's solution is stored: coordinate name to values, uniform.
 
     The recipe's `grid` counts (the problem's own recipe if None), else 257 points along each axis in one or two
-    dimensions, 33 in more.
+    dimensions, 33 in three. In more dimensions it is the plane of the first two coordinates through the centre: each
+    other axis has its middle alone.
 
     Raises:
         UnknownNameError: If the recipe's grid names something else than a coordinate.
@@ -389,13 +390,30 @@ def evaluation_grid(problem: AbstractProblem, recipe: Recipe | None = None) -> d
     for name in counts:
         if name not in domain.coordinates:
             raise UnknownNameError("coordinate in `grid`", name, domain.coordinates)
-    default = 257 if domain.dimension <= 2 else 33
-    return domain.grid({name: counts.get(name, default) for name in domain.coordinates})
+    default = 33 if domain.dimension == 3 else 257
+    grid = domain.grid({name: counts.get(name, default) for name in domain.coordinates})
+    if domain.dimension <= 3:
+        return grid
+    middle = domain.bounds.mean(axis=1, keepdims=True)
+    return {name: grid[name] if k < 2 else middle[k] for k, name in enumerate(grid)}
 
 
 def grid_points(grid: Mapping[str, np.ndarray]) -> Points:
     """Return all points of a grid, shape `(n, d)`, the last coordinate running fastest."""
     return np.stack(np.meshgrid(*grid.values(), indexing="ij"), -1).reshape(-1, len(grid))
+
+
+def comparison_points(problem: AbstractProblem, grid: Mapping[str, np.ndarray]) -> Points:
+    """Return the points at which a solution is compared with its reference.
+
+    Those of the grid that are in the domain. In more than three dimensions, where any grid is hollow, 16,384 points
+    of a Sobol sequence inside the domain.
+    """
+    domain = problem.domain()
+    if domain.dimension > 3:
+        return domain.sample_interior(2**14, "sobol", 0)
+    points = grid_points(grid)
+    return points[domain.contains(points)]
 
 
 def reference_error(problem: AbstractProblem, evaluate: Callable[[Points], Values]) -> float:
@@ -409,7 +427,6 @@ def reference_error(problem: AbstractProblem, evaluate: Callable[[Points], Value
     reference = problem.reference()
     if reference is None:
         raise PdesolveError(f"{type(problem).__name__} has no reference to compare with.")
-    points = grid_points(evaluation_grid(problem))
-    points = points[problem.domain().contains(points)]
+    points = comparison_points(problem, evaluation_grid(problem))
     table = errors(evaluate(points), reference.evaluate(points), up_to_constant=problem.up_to_constant())
     return table["pooled"]["relative_l2"]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .poisson_1d import Poisson1D as Poisson1D
     from .poisson_2d import Poisson2D as Poisson2D
     from .poisson_2d_c import Poisson2DC as Poisson2DC
+    from .poisson_nd import Poisson5D as Poisson5D
+    from .poisson_nd import Poisson10D as Poisson10D
     from .random_field_1d import RandomField1D as RandomField1D
     from .reaction import Reaction as Reaction
     from .schrodinger import Schrodinger as Schrodinger
@@ -37,6 +39,8 @@ __getattr__, __dir__, __all__ = attach(
         "Poisson1D": ".poisson_1d",
         "Poisson2D": ".poisson_2d",
         "Poisson2DC": ".poisson_2d_c",
+        "Poisson5D": ".poisson_nd",
+        "Poisson10D": ".poisson_nd",
         "RandomField1D": ".random_field_1d",
         "Reaction": ".reaction",
         "Schrodinger": ".schrodinger",

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from .optimiser import AbstractOptimiser as AbstractOptimiser
     from .polar import polar_grad as polar_grad
     from .polar import scale_by_polar as scale_by_polar
+    from .preconditioning import hermitian_square as hermitian_square
+    from .preconditioning import precondition_by_blocks as precondition_by_blocks
+    from .preconditioning import precondition_by_diagonal as precondition_by_diagonal
     from .race import Race as Race
     from .shampoo import scale_by_shampoo as scale_by_shampoo
     from .spring import SPRING as SPRING
@@ -76,6 +79,9 @@ __getattr__, __dir__, __all__ = attach(
         "EnergyNaturalGradient": ".energy_natural_gradient",
         "GaussNewton": ".gauss_newton",
         "LevenbergMarquardt": ".levenberg_marquardt",
+        "hermitian_square": ".preconditioning",
+        "precondition_by_blocks": ".preconditioning",
+        "precondition_by_diagonal": ".preconditioning",
         "scale_by_soap": ".eigenbasis",
         "soap": ".eigenbasis",
         "cautious": ".masks",

@@ -16,6 +16,7 @@ from .document import write_document
 from .machine import Watch, commit, cores, machine, versions
 from .store import Store
 from .suites.combine import Combine
+from .suites.factorisations import Factorisations
 from .suites.honest import Honest
 from .suites.latency import Latency
 from .suites.memory import Memory
@@ -34,7 +35,7 @@ __all__ = ["SUITES", "main"]
 SUITES: dict[str, AbstractSuite] = {
     suite.name: suite
     for suite in (
-        *(Latency(), Residual(), Step(), Memory(), Scaling(), Combine()),
+        *(Latency(), Residual(), Step(), Memory(), Scaling(), Factorisations(), Combine()),
         *(Operators(), Problems(), Methods(), Honest(), Peers(), Solve()),
     )
 }

@@ -8,7 +8,7 @@ import pytest
 
 from pdesolve import registry
 from pdesolve.config import Recipe
-from pdesolve.problem import AbstractProblem, Condition, evaluation_grid, grid_points, parameters_of
+from pdesolve.problem import AbstractProblem, Condition, comparison_points, evaluation_grid, parameters_of
 
 from .pointwise import (
     STEP,
@@ -102,8 +102,7 @@ def test_reference_on_the_evaluation_grid(problem):
     reference = problem.reference()
     if reference is None:
         pytest.skip("has no reference")
-    points = grid_points(evaluation_grid(problem))
-    points = points[problem.domain().contains(points)]
+    points = comparison_points(problem, evaluation_grid(problem))
     values = reference.evaluate(points)
     assert set(values) == set(problem.field_names)
     for value in values.values():
@@ -119,8 +118,7 @@ def test_reference_meets_the_conditions(problem):
     reference = problem.reference()
     if reference is None:
         pytest.skip("has no reference")
-    points = grid_points(evaluation_grid(problem))
-    points = points[problem.domain().contains(points)]
+    points = comparison_points(problem, evaluation_grid(problem))
     norm = max(np.sqrt(np.mean(value**2)) for value in reference.evaluate(points).values())
     for condition in problem.conditions():
         model = local_model(problem, reference)

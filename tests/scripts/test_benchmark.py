@@ -12,7 +12,18 @@ from pdesolve.errors import PdesolveError
 from scripts.benchmarks import command, contenders, document, environments, machine, markdown, workspace
 from scripts.benchmarks.cell import AbstractSuite, Cell, Failed, Options, Skipped
 from scripts.benchmarks.store import Store
-from scripts.benchmarks.suites import combine, honest, memory, operators, peers, problems, scaling, solve, step
+from scripts.benchmarks.suites import (
+    combine,
+    factorisations,
+    honest,
+    memory,
+    operators,
+    peers,
+    problems,
+    scaling,
+    solve,
+    step,
+)
 from scripts.benchmarks.suites.latency import Latency
 from scripts.benchmarks.suites.residual import Residual
 
@@ -463,6 +474,16 @@ def test_growth_with_dimensions_is_measured(space):
     result = scaling.Scaling().measure(cell, space, {})
     assert result["operations"] == [4, 6] and all(seconds > 0 for seconds in result["seconds"])
     assert "| dimensions 2 to 32 |" in scaling.Scaling().table({cell.key: measured(result)})
+
+
+def test_factorisations_agree_with_scipy(space):
+    """Both are run on the smallest matrix: the steps are the same, and the floor is below the time."""
+    suite = factorisations.Factorisations()
+    records = {cell.key: measured(suite.measure(cell, space, {})) for cell in suite.cells(Options(smoke=True))}
+    lines = [line for record in records.values() for line in record["result"]["records"]]
+    assert [line["parameters"] for line in lines] == [500, 250]
+    assert all(line["difference"] < 1e-8 and line["seconds"] > 0 for line in lines)
+    assert factorisations.floor(300) == pytest.approx(4096 * 9e4 + 9e6)
 
 
 def test_memory_is_that_of_the_process(space):

@@ -17,10 +17,12 @@ __all__ = ["Scaling", "exponent"]
 DEPTH, WIDTH, POINTS = 4, 64, 4096
 LADDERS: dict[str, tuple[int, ...]] = {
     "points": (4_096, 8_192, 16_384, 32_768, 65_536),
-    "weights": (64, 96, 128, 192, 256, 384),
+    "weights": (256, 384, 512, 768, 1024),
+    "narrow": (64, 96, 128, 192, 256),
     "dimensions": (2, 4, 8, 16, 32),
 }
-"""Values of what grows: points inside, units of a layer, axes of the Laplacian."""
+"""Values of what grows: points inside, units of a wide and of a narrow layer, axes of the Laplacian."""
+LABELS = {"weights": "weights, units", "narrow": "weights, units"}
 
 
 class Scaling(AbstractSuite):
@@ -32,7 +34,8 @@ class Scaling(AbstractSuite):
         f"Seconds of a step of Adam on the Burgers equation ({DEPTH} x {WIDTH}, {POINTS} points unless they grow), and "
         "of the gradient of a mean square Laplacian in d dimensions, float32, against the number of operations: "
         "points; weights that multiply; d + 2 coefficients of the Laplacian. *Exponent*: least squares on "
-        "logarithms of the times, 1 where time grows as the operations do. One device."
+        "logarithms of the times, 1 where time grows as the operations do. In narrow networks activations, which grow "
+        "as the root of the weights, take a good part of the time, so that it grows more slowly. One device."
     )
 
     def cells(self, options):
@@ -70,9 +73,7 @@ class Scaling(AbstractSuite):
                 spans = [(run["seconds"][0], run["seconds"][-1]) for run in runs]
                 exponents = [exponent(run["operations"], run["seconds"]) for run in runs]
                 ends = (markdown.spread(times, markdown.seconds) for times in zip(*spans, strict=True))
-                label = {"weights": f"units {ladder[0]} to {ladder[-1]}"}.get(
-                    what, f"{what} {ladder[0]} to {ladder[-1]}"
-                )
+                label = f"{LABELS.get(what, what)} {ladder[0]} to {ladder[-1]}"
                 rows.append([label, *ends, markdown.spread(exponents, lambda value: f"{value:.2f}")])
         return markdown.table(["what grows", "first [s]", "last [s]", "exponent"], rows)
 

@@ -128,12 +128,11 @@ def _data(workspace: Workspace, problem: str) -> tuple[Path, dict[str, int]]:
     import numpy as np
 
     from pdesolve import registry
-    from pdesolve.problem import evaluation_grid, grid_points
+    from pdesolve.problem import comparison_points, evaluation_grid
 
     case = registry.load("problems", problem)()
     recipe, domain, reference = case.recipe(), case.domain(), case.reference().evaluate
-    points = grid_points(evaluation_grid(case))
-    points = points[domain.contains(points)]
+    points = comparison_points(case, evaluation_grid(case))
     arrays = {
         "interior": domain.sample_interior(recipe.points.interior, recipe.points.sampler, 0),
         "points": points,
