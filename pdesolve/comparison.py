@@ -76,7 +76,7 @@ class Comparison:
             same = np.array_equal(self.points, self.stored)
             expected = self.expected if same and self.expected else self.reference.evaluate(self.stored)
             fields |= {f"{name}_reference": expected[name] for name in self.problem.field_names}
-        # Axes of one point are not stored as axes: a plane is a field of two dimensions.
+        # Axes of one point are not stored as axes: a section has fewer dimensions.
         held = {axis: float(values[0]) for axis, values in self.grid.items() if len(values) == 1}
         grid = {axis: values for axis, values in self.grid.items() if axis not in held}
         names = ["time" if axis == "t" else axis for axis in grid]
@@ -96,4 +96,4 @@ class Comparison:
             inside = xr.DataArray(self.inside.reshape(shape), dims=names)
             # The domain does not change in time.
             arrays["mask"] = inside.isel(time=0, drop=True) if "time" in names else inside
-        return xr.Dataset(arrays, coords=coords, attrs={f"plane_{axis}": value for axis, value in held.items()})
+        return xr.Dataset(arrays, coords=coords, attrs={f"section_{axis}": value for axis, value in held.items()})

@@ -66,9 +66,12 @@ def build_operator(problem: AbstractFamily, recipe: Recipe) -> eqx.Module:
     config = recipe.network
     constructor = registry.load("operators", config.name)
     own = {"in_channels", "out_channels", "num_dims", "width", "depth", "activation", "key"}
-    accepted = set(inspect.signature(constructor).parameters) - own
+    parameters = inspect.signature(constructor).parameters.values()
+    accepted = {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD} - own
+    # A constructor that takes any keyword hands it on, and refuses those that nobody knows.
+    hands_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
     for option in config.options:
-        if option not in accepted:
+        if option in own or (option not in accepted and not hands_on):
             raise UnknownNameError(f"option of operator {config.name!r}", option, accepted)
     return constructor(
         len(problem.input_names),

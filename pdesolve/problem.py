@@ -379,8 +379,8 @@ def evaluation_grid(problem: AbstractProblem, recipe: Recipe | None = None) -> d
     """Return the grid on which a problem's solution is stored: coordinate name to values, uniform.
 
     The recipe's `grid` counts (the problem's own recipe if None), else 257 points along each axis in one or two
-    dimensions, 33 in three. In more dimensions it is the plane of the first two coordinates through the centre: each
-    other axis has its middle alone.
+    dimensions, 33 in three. In more dimensions it is a section through the centre: along the axes that the recipe's
+    grid names, or the first two, while the others have their middle alone.
 
     Raises:
         UnknownNameError: If the recipe's grid names something else than a coordinate.
@@ -394,8 +394,9 @@ def evaluation_grid(problem: AbstractProblem, recipe: Recipe | None = None) -> d
     grid = domain.grid({name: counts.get(name, default) for name in domain.coordinates})
     if domain.dimension <= 3:
         return grid
-    middle = domain.bounds.mean(axis=1, keepdims=True)
-    return {name: grid[name] if k < 2 else middle[k] for k, name in enumerate(grid)}
+    shown = counts or domain.coordinates[:2]
+    middle = dict(zip(domain.coordinates, domain.bounds.mean(axis=1, keepdims=True), strict=True))
+    return {name: grid[name] if name in shown else middle[name] for name in grid}
 
 
 def grid_points(grid: Mapping[str, np.ndarray]) -> Points:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import jax
+import xarray as xr
 
 from . import registry, toml
 from .config import Recipe
@@ -128,7 +129,7 @@ def _solution(
         source="grid" if outcome.evaluate is None else "model" if outcome.model is not None else "classical solver",
         model=outcome.model,
         history=() if fit is None else fit.history,
-        boundary=_boundary(problem),
+        boundary=_boundary(problem, outcome.dataset),
     )
 
 
@@ -177,8 +178,8 @@ def _classical(problem: Any, verdict: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _boundary(problem: Any) -> tuple[dict[str, Any], ...]:
-    """Return the boundary conditions as files state them: periodic, wall or open, by axis."""
+def _boundary(problem: Any, stored: xr.Dataset) -> tuple[dict[str, Any], ...]:
+    """Return the boundary conditions of stored axes as files state them: periodic, wall or open."""
     if not hasattr(problem, "conditions"):
         return ()
     entries = []
@@ -187,7 +188,7 @@ def _boundary(problem: Any) -> tuple[dict[str, Any], ...]:
         axis, _, side = part.rpartition("_")
         if condition.periodic_axis is not None:
             entries.append({"kind": "periodic", "dims": [condition.periodic_axis]})
-        elif side in ("min", "max") and axis in problem.domain().coordinates:
+        elif side in ("min", "max") and axis in stored.dims:  # walls of a section are those it shows
             kind = "wall" if condition.kind == "dirichlet" else "open"
             entries.append({"kind": kind, "dims": [axis], "sides": {"min": "lower", "max": "upper"}[side]})
         else:

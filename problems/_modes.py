@@ -21,20 +21,20 @@ Nonlinear = Callable[[float, np.ndarray], np.ndarray]
 
 
 def etdrk4(
-    start: Shaped[np.ndarray, " modes"],
-    linear: Shaped[np.ndarray, " modes"],
+    start: Shaped[np.ndarray, "*batch_and_modes"],
+    linear: Shaped[np.ndarray, "*modes"],
     nonlinear: Nonlinear,
     *,
     duration: float,
     steps: int,
     every: int = 1,
-) -> Shaped[np.ndarray, "times modes"]:
+) -> Shaped[np.ndarray, " times *batch_and_modes"]:
     r"""Integrate $\hat u_t = L \hat u + N(t, \hat u)$ with diagonal $L$ by ETDRK4, from time 0.
 
     Fourth order in time; exact for $N = 0$, whatever the size of $L$.
 
     Args:
-        start: Coefficients at time 0.
+        start: Coefficients at time 0; several solutions at a time have further axes in front.
         linear: The diagonal of $L$; its real parts must not be large and positive.
         nonlinear: $N$.
         duration: Final time.
@@ -42,7 +42,7 @@ def etdrk4(
         every: Store each state after this many steps.
 
     Returns:
-        The stored states, the initial one first; shape `(steps // every + 1, modes)`.
+        The stored states, the initial one first; shape `(steps // every + 1, ...)`.
 
     Raises:
         FloatingPointError: If the solution overflows.
@@ -72,7 +72,7 @@ def etdrk4(
 
 def _weights(z: np.ndarray) -> tuple[np.ndarray, ...]:
     """The weights of ETDRK4 as means over a circle around each `z`, where the closed forms do not cancel."""
-    points = z[:, None] + np.exp(2j * np.pi * (np.arange(64) + 0.5) / 64)
+    points = z[..., None] + np.exp(2j * np.pi * (np.arange(64) + 0.5) / 64)
     e = np.exp(points)
     weights = (
         np.expm1(points / 2) / points,
@@ -80,7 +80,7 @@ def _weights(z: np.ndarray) -> tuple[np.ndarray, ...]:
         (2 + points + e * (points - 2)) / points**3,
         (-4 - 3 * points - points**2 + e * (4 - points)) / points**3,
     )
-    means = tuple(weight.mean(axis=1) for weight in weights)
+    means = tuple(weight.mean(axis=-1) for weight in weights)
     return means if np.iscomplexobj(z) else tuple(np.real(mean) for mean in means)
 
 

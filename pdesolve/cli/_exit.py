@@ -9,9 +9,9 @@ INTERRUPTED = 130
 
 EXIT_CODES = """exit codes:
   0    done; a solve ended with status solved or unverified
-  1    a solve diverged, failed or missed its target; `doctor` found something broken
+  1    a solve diverged, failed or missed its target; `doctor` or `data check` found something wrong
   2    bad input: an unknown name or option, a value out of range, a file that cannot be read or written
-  130  interrupted; `pdesolve solve ... --resume` continues"""
+  130  interrupted; `pdesolve solve ... --resume` continues, and so does the same `pdesolve data make`"""
 
 
 def exit_code(status: str) -> int:

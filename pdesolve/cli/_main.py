@@ -15,6 +15,7 @@ COMMANDS = {
     "solve": ("._solve", "solve a named problem, or one in a file of your own"),
     "diagnose": ("._diagnose", "how hard a problem is for gradient descent, and what would help"),
     "list": ("._list", "what is registered: problems, operators, networks, optimisers, methods"),
+    "data": ("._data", "make data sets of families in parallel; look through files of data"),
     "info": ("._files", "what a solution file holds: fields, errors, provenance"),
     "export": ("._files", "convert a solution to HDF5, XDMF, VTU, netCDF or CSV"),
     "plot": ("._files", "draw a solution"),

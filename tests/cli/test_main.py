@@ -77,7 +77,8 @@ def test_version(run):
     [
         (
             ["sovle"],
-            "unknown command 'sovle'. Did you mean 'solve'? Known: diagnose, doctor, export, info, list, plot, solve.",
+            "unknown command 'sovle'. Did you mean 'solve'? "
+            "Known: data, diagnose, doctor, export, info, list, plot, solve.",
         ),
         (["--verison"], "unknown option '--verison'. Did you mean '--version'? Known: --help, --version."),
         (["rod"], "unknown command 'rod'. Did you mean `pdesolve solve rod`?"),

@@ -32,7 +32,7 @@ from pdesolve.problem import (
 )
 from pdesolve.solution import Solution
 from pdesolve.solving import _Log
-from problems import Heat1D, Poisson1D
+from problems import Heat1D, Poisson1D, Poisson5D
 
 SMALL = Recipe(
     network=NetworkConfig(width=8, depth=2),
@@ -541,3 +541,21 @@ def test_a_stage_may_begin_with_few_points():
     first, second = build_stages(Heat1D(), dataclasses.replace(SMALL, stages=stages))
     counts = [stage.objective.blocks[0].sampler.num_points for stage in (first, second)]
     assert counts == [16, SMALL.points.interior]
+
+
+def test_five_dimensions_are_stored_as_a_section(tmp_path):
+    """Compared inside, stored on the plane of two axes, with the walls that it shows."""
+    recipe = dataclasses.replace(
+        Poisson5D().recipe(),
+        network=NetworkConfig(width=4, depth=1),
+        points=PointsConfig(interior=32, boundary=4),
+        stages=(StageConfig(steps=2),),
+        grid={"x2": 5, "x4": 7},
+    )
+    solution = solve(Poisson5D(), recipe, name="five", out=tmp_path, classical=False)
+    assert dict(solution.dataset.sizes) == {"x2": 5, "x4": 7} and solution.dataset.attrs["section_x1"] == 0.5
+    assert {wall["dims"][0] for wall in solution.boundary} == {"x2", "x4"}
+    stored = Solution.load(tmp_path / "five.h5")
+    point = np.full((1, 5), 0.25)
+    np.testing.assert_allclose(stored(point)["u"], solution(point)["u"], rtol=1e-12)
+    assert (tmp_path / "five.png").exists() or solution.status == "failed"

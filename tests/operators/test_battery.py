@@ -27,19 +27,20 @@ def case(request, key):
     """A small operator with two inputs and three outputs, and four samples."""
     name, dims = request.param
     model = registry.load("operators", name)(2, 3, num_dims=dims, width=4, depth=2, activation="gelu", key=key)
-    grid = (8, 4, 12) if name == "unet" else (9, 8, 10)  # halves its grid twice
+    grid = (8, 4, 12) if name in ("unet", "neural_stagger") else (9, 8, 10)  # grids are halved
     return model, jax.random.normal(key, (4, 2, *grid[:dims]))
 
 
 def test_names_are_registered():
     assert {"fno", "tfno", "uno", "local_no", "dymixop", "deeponet", "unet", "resnet"} <= set(NAMES)
+    assert {"cno", "lsm", "transolver", "gnot", "mppde", "neural_stagger"} <= set(NAMES)
 
 
 def test_shapes_and_batches(case):
     """One sample in, one sample out on the same grid, all finite; vmap equals a loop."""
     model, samples = case
     assert isinstance(model, AbstractOperator)
-    outputs = jax.vmap(model)(samples)
+    outputs = eqx.filter_jit(lambda model, samples: jax.vmap(model)(samples))(model, samples)
     assert outputs.shape == (4, 3, *samples.shape[2:]) and bool(jnp.isfinite(outputs).all())
     np.testing.assert_allclose(outputs, jnp.stack([model(s) for s in samples]), atol=1e-12)
 

@@ -49,7 +49,7 @@ def test_compared_inside_and_stored_on_a_plane():
     assert comparison.errors(exact(comparison.points))["relative_l2"] < 1e-14
     dataset = comparison.dataset(lambda points: {"u": exact(points)["u"] + points[:, 2]})
     assert dict(dataset.sizes) == {"x1": 257, "x2": 257}
-    assert dataset.attrs["plane_x3"] == 0.5
+    assert dataset.attrs["section_x3"] == 0.5
     x1, x2 = np.meshgrid(dataset.x1, dataset.x2, indexing="ij")
     np.testing.assert_allclose(dataset.u_reference, x1 * x2 + 1.0, atol=1e-14)
     np.testing.assert_allclose(dataset.u - dataset.u_reference, 0.5, atol=1e-14)
