@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax.numpy as jnp
 import optax
+from jax import lax
 from jaxtyping import Array, Float
 
 from ...errors import PdesolveError, UnknownNameError
@@ -17,6 +18,8 @@ LENGTHS = ("projection", "minimum", "maximum", "arithmetic", "geometric", "harmo
 
 _UNSOLVABLE = 1e-3
 """Residual of the equal-rate equations above which they count as unsolvable: rows are dependent."""
+_INDEPENDENT = 1e-2
+"""Smallest eigenvalue of the cosines with which they determine the weights well enough, in single precision too."""
 
 
 class ConFIG(AbstractSpanRule):
@@ -126,6 +129,19 @@ def least_norm(rows: UnitRows, wanted: Float[Array, " m"]) -> tuple[Array, Array
     Returns:
         a, |x|, and the largest residual $|u_i \cdot x - w_i|$.
     """
+    cosines = rows.cosines() + jnp.diag(~rows.present).astype(wanted.dtype)
+    values, vectors = jnp.linalg.eigh(cosines)
+    a = vectors @ ((vectors.T @ wanted) / values)
+    # Cosines lose the digits of nearly dependent rows. Where they have not, no gradient needs to be read again.
+    return lax.cond(
+        values[0] > _INDEPENDENT,
+        lambda: (a, jnp.sqrt(wanted @ a), jnp.max(jnp.abs(cosines @ a - wanted))),
+        lambda: _factored(rows, wanted),
+    )
+
+
+def _factored(rows: UnitRows, wanted: Float[Array, " m"]) -> tuple[Array, Array, Array]:
+    """The same by a QR factorisation of the rows and a refinement."""
     _, singular, v = jnp.linalg.svd(rows.factor())
     kept = singular > 8 * len(wanted) * jnp.finfo(singular.dtype).eps * singular[0]
     inverse = jnp.where(kept, 1.0 / jnp.where(kept, singular, 1.0), 0.0)
