@@ -57,7 +57,8 @@ class PointsConfig:
     sampler: str = "sobol"
     """uniform, sobol, halton, latin_hypercube or grid."""
     adaptive: str = "rad"
-    """rad (redraw by residual), rar_d (replace a quarter where the residual is large) or none (fixed points)."""
+    """rad (redraw by residual), rar_d (replace a quarter where the residual is large), redraw (new points at each step)
+    or none (fixed points)."""
     refresh: int = 25
     """Steps between two adaptive refreshes; also the steps of one dispatch."""
     candidates: int = 4
@@ -77,7 +78,7 @@ class PointsConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Data of a family of problems, generated where it is needed."""
+    """Data of a family of problems, generated where it is needed, or read from a file."""
 
     train: int = 1000
     """Training samples."""
@@ -87,9 +88,20 @@ class DataConfig:
     """Grid points of a sample in each direction."""
     batch: int = 20
     """Samples of one training step."""
+    file: str | None = None
+    """File or folder of samples, in place of generated ones; `resolution` is then the file's own."""
+    test_file: str | None = None
+    """Another file for the test samples, which are otherwise the last ones of `file`."""
+    stride: int | None = None
+    """Every so manieth point of a file's grid; all points if not given."""
+    buffer: int | None = None
+    """Training samples of a file in memory at a time; if not given all, or half a GiB of them if they exceed one."""
 
     def __post_init__(self):
         _at_least(self, train=1, test=1, resolution=1, batch=1)
+        for name in ("stride", "buffer"):
+            if getattr(self, name) is not None:
+                _at_least(self, **{name: 1})
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,9 @@ class StageConfig:
     """Rule that makes one gradient of those of the terms (`pdesolve list combinations`); their sum if not given."""
     combine_options: Options = field(default_factory=dict)
     """Keyword arguments of that rule, e.g. `length = "geometric"` for config."""
+    combine_groups: tuple[tuple[str, ...], ...] = ()
+    """Names or patterns of terms that count as one loss to that rule, e.g. `[["momentum_*", "mass"]]`; the other terms
+    form a last one. Each term is a loss of its own if not given."""
     interior: int | None = None
     """Points inside the domain in this stage, in place of `points.interior`: few are enough to begin with."""
     window: int | None = None

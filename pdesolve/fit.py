@@ -16,15 +16,18 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from . import checkpoint as checkpoints
+from .distributed import agreed, copied, divided, is_writer, local, placed
 from .errors import PdesolveError
 from .nets import Fixed
 from .objective import Context, Evaluation, Objective, Rows
 from .optim import AbstractOptimiser
+from .samplers import Batch
 
-__all__ = ["FitResult", "Report", "Stage", "fit"]
+__all__ = ["FitResult", "Report", "Stage", "fit", "lowered_chunk"]
 
 Evaluator = Callable[[PyTree], dict[str, float]]
 
@@ -107,6 +110,7 @@ class FitResult:
         steps: Steps run in each stage, in the order of running; replaying them gives the same result.
         seconds: Wall time: compile, train, evaluate.
         history: One record for each chunk.
+        best: The trainables with the smallest `relative_l2` of the evaluator, if they were asked for.
     """
 
     trainables: PyTree
@@ -115,6 +119,7 @@ class FitResult:
     steps: tuple[int, ...]
     seconds: dict[str, float]
     history: tuple[dict[str, Any], ...]
+    best: PyTree = None
 
 
 class _State(eqx.Module):
@@ -158,6 +163,8 @@ def fit(
     resume: bool = False,
     layer_state: PyTree = None,
     identity: str = "",
+    keep_best: bool = False,
+    mesh: Mesh | None = None,
 ) -> FitResult:
     """Run stages in order, `cycles` times over.
 
@@ -176,19 +183,36 @@ def fit(
         resume: Continue from `checkpoint` if it exists.
         layer_state: First state of layers, if there are any.
         identity: What a checkpoint must agree with besides seed, optimisers and chunks: problem and configuration.
+        keep_best: Whether to keep the trainables of the smallest `relative_l2` that `evaluate` has returned.
+        mesh: Devices over whose axis `data` samples are divided (`pdesolve.distributed.data_mesh`); one device if None.
+            If they belong to several processes, each calls this function, and the first one writes the checkpoint.
 
     Returns:
         The trained trainables with status, steps and times. Never raises for a diverged or interrupted training.
 
     Raises:
-        PdesolveError: If the checkpoint does not fit, or a file cannot be written.
+        PdesolveError: If the checkpoint does not fit, a file cannot be written, or an optimiser knows no mesh.
     """
     sequence = list(stages) * cycles
     if not sequence:
         raise PdesolveError("a fit needs at least one stage and one cycle.")
+    for stage in sequence if mesh is not None else ():
+        stage.optimiser.check_mesh()
     run = _Run(sequence, seed, evaluate, callbacks, checkpoint, checkpoint_seconds, identity)
+    run.keep_best, run.mesh = keep_best, mesh
     with _Interrupt() as interrupt:
         return run.all(trainables, layer_state, resume, interrupt)
+
+
+def lowered_chunk(stage: Stage, trainables: PyTree, *, mesh: Mesh | None = None, seed: int = 0) -> Any:
+    """Return the program of a stage's first chunk of steps before it is compiled, to be looked into.
+
+    `lowered_chunk(...).compile().compiled.as_text()` is what the devices run.
+    """
+    run = _Run([stage], seed, None, (), None, math.inf, "")
+    run.mesh = mesh
+    placements = placed((stage, run._begin(stage, trainables, None), jax.random.key(seed)), mesh)
+    return _chunk.lower(*placements, *run._window(stage, 1), mesh)  # type: ignore[attr-defined]
 
 
 class _Run:
@@ -201,13 +225,17 @@ class _Run:
         self.ledger, self.saved_at = _Ledger(), time.perf_counter()
         self.errors: dict[str, float] = {}
         """As last measured."""
+        self.keep_best, self.best, self.least = False, None, math.inf
+        """What has had the smallest error so far, and that error."""
+        self.mesh: Mesh | None = None
 
     def all(self, trainables, layers, resume, interrupt) -> FitResult:
         ledger, state = self.ledger, None
-        if resume and self.checkpoint is not None and Path(self.checkpoint).exists():
+        if resume and self.checkpoint is not None and agreed(Path(self.checkpoint).exists(), self.mesh):
             state = self._restore(trainables, layers)
             ledger = self.ledger
-        elif self.checkpoint is not None:  # an earlier run's would be taken for this one's if this one is killed
+        elif self.checkpoint is not None and self._writes:
+            # An earlier run's would be taken for this one's if this one is killed.
             Path(self.checkpoint).unlink(missing_ok=True)
         while True:
             stage = self.stages[ledger.stage]
@@ -220,16 +248,19 @@ class _Run:
                 break
             ledger.finished.append(ledger.step)
             ledger.stage, ledger.step, ledger.stage_seconds = ledger.stage + 1, 0, 0.0
-            trainables, layers, state = state.trainables, state.layers, None
+            (trainables, layers), state = local((state.trainables, state.layers)), None
+        state = local(state)
         self._save(state, status)
         steps = (*ledger.finished, ledger.step)
-        return FitResult(state.trainables, status, _REASONS[status], steps, dict(ledger.seconds), tuple(ledger.history))
+        history = tuple(ledger.history)
+        return FitResult(state.trainables, status, _REASONS[status], steps, dict(ledger.seconds), history, self.best)
 
     def _stage(self, stage, state, interrupt) -> tuple[_State, str]:
         """Run one stage to the end of its budget."""
         key = jax.random.fold_in(jax.random.key(self.seed), self.ledger.stage)
+        stage, state, key = placed((stage, state, key), self.mesh)
         with _timed(self.ledger.seconds, "compile"):  # a chunk of no steps compiles, and does nothing else
-            jax.block_until_ready(_chunk(stage, state, key, *self._window(stage, 0)))
+            jax.block_until_ready(_chunk(stage, state, key, *self._window(stage, 0), self.mesh))
             refreshed = self._refresh(stage, state, key)
             jax.block_until_ready(None if refreshed is None else _arrays(refreshed))
             errors = self._measure(state.trainables)
@@ -237,16 +268,17 @@ class _Run:
         while True:
             left = math.inf if stage.steps is None else stage.steps - self.ledger.step
             active = min(stage.chunk - self.ledger.step % stage.chunk, left)
-            self.ledger.stage_seconds = time.perf_counter() - started
+            elapsed = time.perf_counter() - started
+            self.ledger.stage_seconds, stop = agreed((elapsed, interrupt.requested), self.mesh)
             if active <= 0 or (stage.seconds is not None and self.ledger.stage_seconds >= stage.seconds):
                 return state, "completed"
-            if interrupt.requested:
+            if stop:
                 return state, "interrupted"
             if self.ledger.step and _reached(stage, errors):
                 return state, "target_reached"
             with _timed(self.ledger.seconds, "train"):
-                new, records, finite = _chunk(stage, state, key, *self._window(stage, int(active)))
-                finite = bool(finite)
+                new, records, finite = _chunk(stage, state, key, *self._window(stage, int(active)), self.mesh)
+                records, finite = local((records, bool(finite)))
             if not finite:
                 return state, "diverged"
             state = new
@@ -272,10 +304,21 @@ class _Run:
     def _window(self, stage, active: int) -> tuple[Array, Array, Array]:
         """Return first step, active steps and planned steps as arrays: numbers would be compiled in."""
         total = math.inf if stage.steps is None else stage.steps
-        return jnp.asarray(self.ledger.step), jnp.asarray(active), jnp.asarray(float(total))
+        window = jnp.asarray(self.ledger.step), jnp.asarray(active), jnp.asarray(float(total))
+        return placed(window, self.mesh)
+
+    @property
+    def _writes(self) -> bool:
+        """Whether the checkpoint is this process's to write."""
+        return self.mesh is None or is_writer()
 
     def _measure(self, trainables) -> dict[str, float]:
-        self.errors = {} if self.evaluate is None else {k: float(v) for k, v in self.evaluate(trainables).items()}
+        trainables = local(trainables)
+        errors = {} if self.evaluate is None else {k: float(v) for k, v in self.evaluate(trainables).items()}
+        self.errors = agreed(errors, self.mesh)
+        error = self.errors.get("relative_l2", math.inf)
+        if self.keep_best and (self.best is None or error < self.least):
+            self.best, self.least = trainables, error if math.isfinite(error) else math.inf
         return self.errors
 
     def _tell(self, stage, metrics) -> None:
@@ -316,7 +359,7 @@ class _Run:
             seed = _seed(self.seed, self.ledger.stage, index, self.ledger.step)
 
             def score(samples, index=index):
-                sizes = np.asarray(_score(stage, state, index, samples, key))
+                sizes = np.asarray(_score(stage, state, index, placed(samples, self.mesh), key, self.mesh))
                 if not np.isfinite(sizes).all():
                     raise FloatingPointError("a residual is not finite")
                 return sizes
@@ -327,13 +370,17 @@ class _Run:
                 return None
         if all(new is old for new, old in zip(samplers, state.samplers, strict=True)):
             return state
-        return _renew(stage, dataclasses.replace(state, samplers=tuple(samplers)), state.samplers, key)
+        new = placed(tuple(samplers), self.mesh)
+        return _renew(stage, dataclasses.replace(state, samplers=new), state.samplers, key, self.mesh)
 
     def _save(self, state, status) -> None:
-        if self.checkpoint is None:
+        if self.checkpoint is None or not self._writes:
             return
         header = {"status": status, "fingerprint": self._fingerprint(), **dataclasses.asdict(self.ledger)}
-        checkpoints.save(self.checkpoint, header, _arrays(state))
+        tree = _arrays(local(state))
+        if self.keep_best:
+            header, tree = header | {"least": self.least}, (tree, _arrays(self.best))
+        checkpoints.save(self.checkpoint, header, tree)
         self.saved_at = time.perf_counter()
 
     def _restore(self, trainables, layers) -> _State:
@@ -346,7 +393,11 @@ class _Run:
             )
         self.ledger = _Ledger(**{field.name: header[field.name] for field in dataclasses.fields(_Ledger)})
         like = self._begin(self.stages[self.ledger.stage], trainables, layers)
-        return eqx.combine(checkpoints.restore(self.checkpoint, _arrays(like))[1], like)
+        if not self.keep_best:
+            return eqx.combine(checkpoints.restore(self.checkpoint, _arrays(like))[1], like)
+        state, best = checkpoints.restore(self.checkpoint, (_arrays(like), _arrays(trainables)))[1]
+        self.best, self.least = eqx.combine(best, trainables), header["least"]
+        return eqx.combine(state, like)
 
     def _fingerprint(self) -> str:
         """Identify what must agree for a checkpoint to continue; budgets may differ."""
@@ -396,20 +447,23 @@ def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def _draw(objective, samplers, key, step):
+def _draw(objective, samplers, key, step, mesh=None):
     keys = jax.random.split(jax.random.fold_in(key, 1), len(objective.blocks))
-    return tuple(
+    batches = tuple(
         block.sampler.draw(state, k, step) for block, state, k in zip(objective.blocks, samplers, keys, strict=True)
     )
+    return tuple(Batch(*divided((b.samples, b.ids), mesh), b.generation) for b in batches)
 
 
-def _evaluation(stage: Stage, state: _State, frozen, params, key: PRNGKeyArray, step, total) -> tuple[Evaluation, dict]:
+def _evaluation(
+    stage: Stage, state: _State, frozen, params, key: PRNGKeyArray, step, total, mesh
+) -> tuple[Evaluation, dict]:
     """Bind the objective to a step's samples and row weights; return it with the new states of the row rules."""
     progress = jnp.where(jnp.isfinite(total), step / total, 0.0)
     context = Context(step, progress, state.layers, stage.settings)
     step_key = jax.random.fold_in(key, step)
-    batches = _draw(stage.objective, state.samplers, step_key, step)
-    evaluation = Evaluation(stage.objective, batches, {}, jax.random.fold_in(step_key, 2), context, frozen)
+    batches = _draw(stage.objective, state.samplers, step_key, step, mesh)
+    evaluation = Evaluation(stage.objective, batches, {}, jax.random.fold_in(step_key, 2), context, frozen, mesh)
     if not state.rows:
         return evaluation, {}
     residuals = jax.lax.stop_gradient(evaluation.residuals(params))
@@ -426,7 +480,7 @@ def _evaluation(stage: Stage, state: _State, frozen, params, key: PRNGKeyArray, 
 
 @eqx.filter_jit
 def _chunk(
-    stage: Stage, state: _State, key: PRNGKeyArray, start, active, total
+    stage: Stage, state: _State, key: PRNGKeyArray, start, active, total, mesh: Mesh | None
 ) -> tuple[_State, dict[str, Array], Array]:
     """Take `active` steps out of a fixed number; return the state, stacked metrics, and whether all is finite."""
     params, frozen = stage.partition(state.trainables)
@@ -434,13 +488,13 @@ def _chunk(
 
     def step(arrays, i):
         now = eqx.combine(arrays, static)
-        evaluation, rows = _evaluation(stage, now, frozen, now.trainables, key, start + i, total)
+        evaluation, rows = _evaluation(stage, now, frozen, now.trainables, key, start + i, total, mesh)
         params, optimiser, metrics, layers = stage.optimiser.step(evaluation, now.trainables, now.optimiser)
         layers = now.layers if layers is None else layers
+        params, optimiser, rows, layers = copied((params, optimiser, rows, layers), mesh)
         after = _State(params, optimiser, now.samplers, rows, layers)
-        return eqx.filter(after, eqx.is_array), {
-            name: jnp.asarray(value, dtype=float) for name, value in metrics.items()
-        }
+        metrics = {name: jnp.asarray(value, dtype=float) for name, value in metrics.items()}
+        return eqx.filter(after, eqx.is_array), copied(metrics, mesh)
 
     shapes = jax.eval_shape(lambda a: step(a, jnp.asarray(0))[1], arrays)
 
@@ -450,6 +504,8 @@ def _chunk(
 
     arrays, records = jax.lax.scan(masked, arrays, jnp.arange(stage.chunk))
     final = eqx.combine(arrays, static)
+    if mesh is not None:  # within the loop each device holds the samples that it needs
+        final = dataclasses.replace(final, samplers=state.samplers)
     finite = jnp.all(jnp.isfinite(records["loss"]))
     for leaf in jax.tree.leaves(final.trainables):
         finite &= jnp.all(jnp.isfinite(leaf))
@@ -457,20 +513,23 @@ def _chunk(
 
 
 @eqx.filter_jit
-def _score(stage: Stage, state: _State, index: int, samples: PyTree, key: PRNGKeyArray) -> Array:
+def _score(stage: Stage, state: _State, index: int, samples: PyTree, key: PRNGKeyArray, mesh: Mesh | None) -> Array:
     """Return the size of a block's residuals at other samples."""
     block = stage.objective.blocks[index]
     context = Context(jnp.asarray(0), jnp.asarray(0.0), state.layers, stage.settings)
-    z, _ = block.evaluate(state.trainables, samples, key, context)
-    return jnp.sqrt(sum(jnp.sum(jnp.square(z[t.name].reshape(z[t.name].shape[0], -1)), axis=1) for t in block.terms))
+    z, _ = block.evaluate(state.trainables, divided(samples, mesh), key, context)
+    squares = (jnp.sum(jnp.square(z[t.name].reshape(z[t.name].shape[0], -1)), axis=1) for t in block.terms)
+    return copied(jnp.sqrt(sum(squares)), mesh)
 
 
 @eqx.filter_jit
-def _renew(stage: Stage, state: _State, old_samplers: tuple[PyTree, ...], key: PRNGKeyArray) -> _State:
+def _renew(
+    stage: Stage, state: _State, old_samplers: tuple[PyTree, ...], key: PRNGKeyArray, mesh: Mesh | None
+) -> _State:
     """Carry row rules and optimiser over to new samples."""
     zero = jnp.asarray(0)
-    old = _draw(stage.objective, old_samplers, key, zero)
-    new = _draw(stage.objective, state.samplers, key, zero)
+    old = _draw(stage.objective, old_samplers, key, zero, mesh)
+    new = _draw(stage.objective, state.samplers, key, zero, mesh)
     rows = dict(state.rows)
     for block, before, after in zip(stage.objective.blocks, old, new, strict=True):
         for term in block.terms:
@@ -478,8 +537,10 @@ def _renew(stage: Stage, state: _State, old_samplers: tuple[PyTree, ...], key: P
                 rows[term.name] = term.row_rule.refresh(state.rows[term.name], before, after)
     state = dataclasses.replace(state, rows=rows)
     params, frozen = stage.partition(state.trainables)
-    evaluation, _ = _evaluation(stage, state, frozen, params, key, zero, jnp.asarray(jnp.inf))
-    return dataclasses.replace(state, optimiser=stage.optimiser.refresh(evaluation, params, state.optimiser))
+    evaluation, _ = _evaluation(stage, state, frozen, params, key, zero, jnp.asarray(jnp.inf), mesh)
+    return copied(
+        dataclasses.replace(state, optimiser=stage.optimiser.refresh(evaluation, params, state.optimiser)), mesh
+    )
 
 
 class _timed:

@@ -3,12 +3,13 @@
 import abc
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import xarray as xr
+from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 from . import registry
@@ -36,6 +37,7 @@ class Monitor:
     callbacks: Sequence[Callable[[Report], None]] = ()
     checkpoint: Path | None = None
     resume: bool = False
+    mesh: Mesh | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Outcome:
         evaluate: Points `(n, d)` to field values, or None if the answer lives on the grid only.
         verified: Whether a reference was compared with.
         recipe: The recipe with budgets in seconds resolved to steps: it replays the run.
+        companions: Further fields on points, by the name of their file in the folder `companions` of the run.
     """
 
     dataset: xr.Dataset
@@ -60,6 +63,7 @@ class Outcome:
     fit: FitResult | None = None
     model: PyTree = None
     evaluate: Callable[[Points], Values] | None = None
+    companions: Mapping[str, xr.Dataset] = dataclasses.field(default_factory=dict)
 
 
 class AbstractMethod(eqx.Module):
@@ -103,7 +107,9 @@ def identity(problem: Any, recipe: Recipe) -> str:
     """Return what a checkpoint must agree with: problem and recipe, all but the budgets."""
     stages = planned(recipe).stages  # a schedule over other steps is another configuration
     unlimited = tuple(dataclasses.replace(stage, steps=None, seconds=None, target=None) for stage in stages)
-    return repr((type(problem).__qualname__, problem, dataclasses.replace(recipe, stages=unlimited)))
+    # Field by field: a module's own text leaves out a default, but not the same number read from a file.
+    fields = {field.name: getattr(problem, field.name) for field in dataclasses.fields(problem)}
+    return repr((type(problem).__qualname__, fields, dataclasses.replace(recipe, stages=unlimited)))
 
 
 def refuse_pointwise_settings(recipe: Recipe) -> None:

@@ -10,16 +10,18 @@ they take whatever they need: a scalar, a gradient for each term, or the rows of
 """
 
 import abc
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
+from jax.sharding import Mesh
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from .batching import cached_samples, map_samples
+from .distributed import num_shards, padded_to, summed
 from .errors import PdesolveError
 from .linalg import gram
 from .rows import AbstractRowRule
@@ -136,6 +138,8 @@ class AbstractBlock(eqx.Module):
 
     terms: eqx.AbstractVar[tuple[Term, ...]]
     sampler: eqx.AbstractVar[AbstractSampler]
+    separable: ClassVar[bool] = False
+    """Whether samples do not see each other, so that each device of a mesh can evaluate its own."""
 
     @abc.abstractmethod
     def evaluate(
@@ -169,6 +173,7 @@ class PointwiseBlock(AbstractBlock):
     residual: Callable[[PyTree, PyTree, PRNGKeyArray, Context], dict[str, Array]]
     sampler: AbstractSampler
     terms: tuple[Term, ...]
+    separable = True
     chunk: int | None = eqx.field(static=True, default=None)
     """Samples evaluated at a time, to bound memory; if None all at once, and as many as suit the cache in gradients."""
 
@@ -285,6 +290,8 @@ class GaussNewton(eqx.Module):
     residuals: tuple[Float[Array, " rows"], ...]
     r"""$\ell'(z)$ of each term, scaled as the rows of its Jacobian: $g = \sum_m R_m^\top r_m$ for sums of squares."""
     unravel: Callable[[Float[Array, " p"]], PyTree]
+    mesh: Mesh | None = eqx.field(static=True, default=None)
+    """Devices over which the rows are divided."""
 
     @property
     def loss(self) -> Float[Array, ""]:
@@ -293,7 +300,7 @@ class GaussNewton(eqx.Module):
 
     def gram(self) -> Float[Array, "p p"]:
         """Return G."""
-        return gram(*self.rows)
+        return gram(*self.rows, mesh=self.mesh)
 
 
 class Evaluation(eqx.Module):
@@ -308,6 +315,8 @@ class Evaluation(eqx.Module):
     key: PRNGKeyArray
     context: Context
     frozen: PyTree
+    mesh: Mesh | None = eqx.field(static=True, default=None)
+    """Devices over which the samples are divided."""
 
     def _unfilter(self, params: PyTree) -> PyTree:
         return eqx.combine(params, self.frozen)
@@ -333,11 +342,12 @@ class Evaluation(eqx.Module):
             units = [{name: jnp.full_like(value, d[name]) for name, value in values.items()} for d in directions]
             return values, [pullback(unit)[0] for unit in units], aux
 
-        if size is None or size >= n:
+        shared = self.mesh is not None and block.separable
+        if not shared and (size is None or size >= n):
             return pulled(lambda params: self._block_losses(index, params))
-        count = -(-n // size)
-        size = -(-n // count)
-        rows = {t.name: _padded_rows(self.rows.get(t.name, Rows()), n, count * size - n) for t in block.terms}
+        each = -(-n // num_shards(self.mesh)) if shared else n
+        count = -(-each // min(size or each, each))
+        size = -(-each // count)
 
         def add(total, piece):
             samples, keys, rows = piece
@@ -349,13 +359,26 @@ class Evaluation(eqx.Module):
             values, gradients, _ = pulled(losses)
             return jax.tree.map(jnp.add, total, (values, gradients)), None
 
-        pieces = samples, jax.random.split(key, n), rows
-        pieces = jax.tree.map(lambda leaf: _padded(leaf, count * size).reshape(count, size, *leaf.shape[1:]), pieces)
-        start = jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
-            jax.eval_shape(lambda: pulled(lambda params: self._block_losses(index, params))[:2]),
-        )
-        (values, gradients), _ = jax.lax.scan(add, start, pieces)
+        shapes = jax.eval_shape(lambda: pulled(lambda params: self._block_losses(index, params))[:2])
+
+        def total(samples, keys, rows):
+            more = count * size - len(keys)
+            pieces = samples, keys, {name: _padded_rows(row, len(keys), more) for name, row in rows.items()}
+            pieces = jax.tree.map(
+                lambda leaf: padded_to(leaf, count * size).reshape(count, size, *leaf.shape[1:]), pieces
+            )
+            start = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+            return jax.lax.scan(add, start, pieces)[0]
+
+        everything = samples, jax.random.split(key, n), {t.name: self.rows.get(t.name, Rows()) for t in block.terms}
+        if not shared:
+            values, gradients = total(*everything)
+            return values, gradients, {}
+        samples, keys, rows = everything
+        even = each * num_shards(self.mesh)
+        rows = {name: _padded_rows(row, n, even - n) for name, row in rows.items()}
+        everything = jax.tree.map(lambda leaf: padded_to(leaf, even), (samples, keys, rows))
+        values, gradients = summed(total, self.mesh)(*everything)
         return values, gradients, {}
 
     def residuals(self, params: PyTree) -> dict[str, Float[Array, "n ..."]]:
@@ -415,18 +438,32 @@ class Evaluation(eqx.Module):
 
         Each block's forward pass is shared by the pullbacks of its terms; blocks without a named term are not run.
         """
-        wanted = set(names) if names is not None else {term.name for term in self.objective.terms}
-        losses, gradients, merged = {}, {}, {}
+        names = list(names) if names is not None else [term.name for term in self.objective.terms]
+        losses, gradients, aux = self.group_gradients(params, [(name,) for name in names])
+        return losses, dict(zip(names, gradients, strict=True)), aux
+
+    def group_gradients(
+        self, params: PyTree, groups: Sequence[Sequence[str]]
+    ) -> tuple[dict[str, Array], list[PyTree], dict[str, Any]]:
+        """Return the losses of the terms in some groups, the gradient of the sum of each group, and aux.
+
+        A block is pulled back once for each group that has a term of it; blocks without any are not run.
+        """
+        losses, merged = {}, {}
+        parts: list[list[PyTree]] = [[] for _ in groups]
+        wanted = {name for group in groups for name in group}
         for index, block in enumerate(self.objective.blocks):
-            chosen = [term.name for term in block.terms if term.name in wanted]
-            if not chosen:
+            names = [term.name for term in block.terms]
+            here = [i for i, group in enumerate(groups) if set(group) & set(names)]
+            if not here:
                 continue
-            units = [{term.name: float(term.name == name) for term in block.terms} for name in chosen]
-            values, pulled, aux = self._block_gradients(index, params, units)
-            losses.update({name: values[name] for name in chosen})
-            gradients.update(zip(chosen, pulled, strict=True))
+            directions = [{name: float(name in groups[i]) for name in names} for i in here]
+            values, pulled, aux = self._block_gradients(index, params, directions)
+            losses.update({name: values[name] for name in names if name in wanted})
+            for i, gradient in zip(here, pulled, strict=True):
+                parts[i].append(gradient)
             merged = _merge(merged, aux)
-        return losses, gradients, merged
+        return losses, [jax.tree.map(lambda *leaves: sum(leaves), *part) for part in parts], merged
 
     def gauss_newton(self, params: PyTree) -> GaussNewton:
         r"""Return the Gauss-Newton model of the sum of the loss terms, $G = J^\top H J$.
@@ -448,7 +485,7 @@ class Evaluation(eqx.Module):
                     gradients.append(gradient)
                     rows.append(scaled)
                     residuals.append(residual)
-        return GaussNewton(losses, sum(gradients), tuple(rows), tuple(residuals), unravel)  # type: ignore[arg-type]
+        return GaussNewton(losses, sum(gradients), tuple(rows), tuple(residuals), unravel, self.mesh)  # type: ignore[arg-type]
 
     def row_residuals(self, params: PyTree) -> Float[Array, " rows"]:
         r"""Return $\sqrt{w_m w_i / n_m}\,(z_i + s_i)$ of all loss terms.
@@ -528,11 +565,6 @@ def outer_mean(term: Term, z: Float[Array, "n ..."], rows: Rows, n: int | None =
     densities = jax.vmap(term.outer.density)(z)
     densities = densities if rows.weights is None else rows.weights * densities
     return term.weight * (jnp.mean(densities) if n is None else jnp.sum(densities) / n)
-
-
-def _padded(leaf: Array, length: int) -> Array:
-    """Return rows up to a length: the last one again and again."""
-    return jnp.concatenate([leaf, jnp.repeat(leaf[-1:], length - leaf.shape[0], axis=0)])
 
 
 def _padded_rows(rows: Rows, n: int, more: int) -> Rows:

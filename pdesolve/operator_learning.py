@@ -1,271 +1,307 @@
 """Operator learning: a family's samples as an objective for a map between functions."""
 
-import inspect
-import time
-from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, PyTree
 
-from . import registry
 from .config import Recipe, StageConfig
 from .data import ChannelNormaliser
 from .errors import PdesolveError, UnknownNameError
 from .family import AbstractFamily, FamilyData
 from .fit import Stage, fit
+from .learning.errors import mean_relative_l2
+from .learning.losses import LOSSES, AbstractLoss, build_loss
+from .learning.model import LearnedOperator, build_operator, chosen_model, predict, trained_model
+from .learning.physics import Residuals, check_physics, physics_terms
+from .learning.results import Results, map_results, step_results
+from .learning.samples import AbstractSamples, FileSamples, draw_splits, warn_of_overlap
+from .learning.training import Training, prepare
+from .learning.trajectories import STEPPINGS, Steps, Window, free_rollouts
+from .learning.trials import adapted_errors, other_resolutions
+from .learning.trunk import TrunkResiduals, check_trunk
 from .method import AbstractMethod, Outcome, identity, refuse_points, refuse_pointwise_settings, resolved
-from .objective import Density, Objective, PointwiseBlock, Term
-from .optim import build_stage_optimiser
+from .objective import AbstractBlock, BatchBlock, Objective, PointwiseBlock, Term
+from .optim import Averaged, Averaging, build_stage_optimiser
 from .samplers import DataBatches
 
-__all__ = ["LearnedOperator", "OperatorLearning", "build_operator", "mean_relative_l2", "predict"]
+__all__ = ["LearnedOperator", "OperatorLearning", "build_operator", "draw_samples", "mean_relative_l2", "predict"]
 
-_STORED = 32
-"""Test samples written to the file."""
-_BATCH = 64
-"""Samples evaluated at a time."""
+SELECTIONS = ("last", "best")
 
 
-class LearnedOperator(eqx.Module):
-    """An operator between normalised functions, with the normalisers: physical functions in, physical functions out."""
+class Answer(eqx.Module):
+    """The error of one sample's answer, and the residuals of its equations where they are asked for."""
 
-    operator: Callable[[Array], Array]
-    inputs: ChannelNormaliser
-    outputs: ChannelNormaliser
+    loss: AbstractLoss
+    residuals: Residuals | None = None
 
-    def __call__(self, sample: Float[Array, "in *grid"]) -> Float[Array, " out *grid"]:
-        """Return the output functions of one sample."""
-        return self.outputs.decode(self.operator(self.inputs.encode(sample)))
-
-
-class _RelativeError(eqx.Module):
-    """The error of one sample over the norm of its reference; its own norm is the relative L2 error."""
-
-    def __call__(self, model: LearnedOperator, sample: tuple[Array, Array], key: Any, context: Any) -> dict[str, Array]:
+    def __call__(self, trainables: PyTree, sample: tuple[Array, Array], key: Any, context: Any) -> dict[str, Array]:
         given, expected = sample
-        return {"data": (model(given) - expected) / jnp.linalg.norm(expected)}
-
-
-def _norm(z: Float[Array, "..."]) -> Float[Array, ""]:
-    """The L2 norm; its gradient at zero is zero, not NaN."""
-    squares = jnp.sum(jnp.square(z))
-    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1.0)), 0.0)
-
-
-def build_operator(problem: AbstractFamily, recipe: Recipe) -> eqx.Module:
-    """Return the untrained operator that the recipe's `network` names.
-
-    Raises:
-        UnknownNameError: If there is no such operator or option.
-    """
-    config = recipe.network
-    constructor = registry.load("operators", config.name)
-    own = {"in_channels", "out_channels", "num_dims", "width", "depth", "activation", "key"}
-    parameters = inspect.signature(constructor).parameters.values()
-    accepted = {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD} - own
-    # A constructor that takes any keyword hands it on, and refuses those that nobody knows.
-    hands_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    for option in config.options:
-        if option in own or (option not in accepted and not hands_on):
-            raise UnknownNameError(f"option of operator {config.name!r}", option, accepted)
-    return constructor(
-        len(problem.input_names),
-        len(problem.field_names),
-        num_dims=len(problem.coordinates),
-        width=config.width,
-        depth=config.depth,
-        activation=config.activation,
-        key=jax.random.key(recipe.seed),
-        **config.options,
-    )
+        answer = trained_model(trainables)(given)
+        z = {"data": self.loss.residual(answer, expected)}
+        return z if self.residuals is None else z | self.residuals.of(given, answer)
 
 
 class OperatorLearning(AbstractMethod):
     """Operator learning: the map from input functions to solutions, trained on solved samples.
 
-    Training, validation and test samples are drawn with seeds of their own. The loss is the mean over samples of the
-    relative L2 error; normalisers are fitted to the training samples. Errors shown during training, and a stage's
-    `target`, are those of the validation samples; the last model is taken, and meets the test samples once.
+    Samples are generated, those for training, validation and test with seeds of their own, or read from a file. The
+    loss is relative; normalisers are fitted to the training samples. Errors shown during training, and a stage's
+    `target`, are those of the validation samples; the chosen model meets the test samples once. Of trajectories an
+    operator can learn to step in time; its errors are then those of free rollouts.
     """
 
+    loss: str = eqx.field(static=True, default="relative_l2")
+    """`relative_l2`, `relative_h1` (first derivatives count too) or `relative_mse` (pooled; a sum of squares)."""
+    select: str = eqx.field(static=True, default="last")
+    """The model that is taken: `last`, or `best` on the validation samples, which are seen once an epoch."""
+    ema: float = eqx.field(static=True, default=0.0)
+    """Decay of an exponential moving average of the weights, which is then the model that is taken; none if 0."""
+    stepping: str = eqx.field(static=True, default="map")
+    """`map` (from inputs to the end), or how to train an operator that steps: see `pdesolve.learning.Steps`."""
+    history: int = eqx.field(static=True, default=1)
+    """Frames given to an operator that steps."""
+    bundle: int = eqx.field(static=True, default=1)
+    """Frames that it returns at once."""
+    calls: int = eqx.field(static=True, default=1)
+    """Calls in a row in training, unrolled or pushed forward."""
+    resolutions: tuple[int, ...] = eqx.field(static=True, default=())
+    """Further resolutions at which the test samples are generated and the trained operator is tried."""
+    physics: str = eqx.field(static=True, default="")
+    """Form of the equations' residuals that are trained on beside the data: one of the family's `residual_forms`."""
+    physics_resolution: int = eqx.field(static=True, default=0)
+    """Grid points in each direction at which residuals are taken; those of the data if 0."""
+    test_time_steps: int = eqx.field(static=True, default=0)
+    """Steps on the residuals of single test samples with the trained operator; none if 0."""
+    test_time_samples: int = eqx.field(static=True, default=1)
+    """How many test samples are treated so."""
+    test_time_optimiser: str = eqx.field(static=True, default="lbfgs")
+    """The optimiser of these steps."""
+    anchor: float = eqx.field(static=True, default=0.0)
+    """Weight in these steps of the squared relative distance to the first answer."""
+
+    def __check_init__(self):
+        for word, value, known in (
+            ("loss", self.loss, LOSSES),
+            ("selection", self.select, SELECTIONS),
+            ("stepping", self.stepping, STEPPINGS),
+        ):
+            if value not in known:
+                raise UnknownNameError(word, value, known)
+        if not 0 <= self.ema < 1:
+            raise PdesolveError(f"`ema` must be at least 0 and below 1, got {self.ema}.")
+        if self.stepping == "map" and (self.history, self.bundle, self.calls) != (1, 1, 1):
+            raise PdesolveError(
+                "`history`, `bundle` and `calls` belong to an operator that steps: give `stepping` too."
+            )
+        if self.stepping != "map" and (self.physics or self.resolutions or self.test_time_steps):
+            raise PdesolveError("an operator that steps has no `physics`, `resolutions` or `test_time_steps`.")
+        for name in ("physics_resolution", "test_time_steps", "anchor"):
+            if getattr(self, name) < 0:
+                raise PdesolveError(f"`{name}` must not be negative, got {getattr(self, name)}.")
+        if self.test_time_samples < 1:
+            raise PdesolveError(f"`test_time_samples` must be at least 1, got {self.test_time_samples}.")
+
     def run(self, problem, recipe, monitor):
-        """Generate data, train, and compare with the solver that made the data."""
+        """Generate or read data, train, and compare with the solver that made the data."""
         if not isinstance(problem, AbstractFamily) or not problem.input_names:
             raise PdesolveError(
                 f"operator learning needs a family of problems with input functions; {type(problem).__name__} is none."
             )
         refuse_pointwise_settings(recipe)
         refuse_points(recipe)
-        train, validation, test = draw_samples(problem, recipe)
-        model = LearnedOperator(
-            build_operator(problem, recipe),
-            ChannelNormaliser.fit(train.inputs),
-            ChannelNormaliser.fit(train.outputs),
-        )
-
-        def measure(model: LearnedOperator) -> dict[str, float]:
-            return {"relative_l2": mean_relative_l2(predict(model, validation.inputs), validation.outputs)}
-
+        if self.physics or self.test_time_steps:
+            check_physics(problem, self.physics)
+        steps = self.steps(problem)
+        splits = draw_splits(problem, recipe, stepped=steps is not None)
+        training = prepare(splits.train, recipe.data, steps)
+        overlap = warn_of_overlap(training.digests, splits.test, str(recipe.data.file)) if training.digests else None
+        model = LearnedOperator.around(self._operator(problem, recipe), training.inputs, training.outputs)
         result = fit(
-            build_stages(recipe, train),
-            model,
+            self.stages(problem, recipe, training, splits.train),
+            Averaged(model, model) if self.ema else model,
             seed=recipe.seed,
-            evaluate=measure,
+            evaluate=self._measure(splits.validation, steps),
             callbacks=monitor.callbacks,
             checkpoint=monitor.checkpoint,
             resume=monitor.resume,
             identity=identity(problem, recipe),
+            keep_best=self.select == "best",
+            mesh=monitor.mesh,
         )
-        answers = predict(result.trainables, test.inputs)
+        model = chosen_model(result.trainables if result.best is None else result.best)
+        dataset, verdict = self._results(problem, recipe, model, steps, training.known, splits.test)
         return Outcome(
-            dataset=_dataset(problem, test, answers),
-            verdict=_verdict(result.trainables, train, test, answers),
+            dataset=dataset,
+            verdict=verdict if overlap is None else verdict | {"warnings": [overlap]},
             recipe=resolved(recipe, result.steps),
             verified=True,
             fit=result,
-            model=result.trainables,
+            model=model,
         )
 
     def skeleton(self, problem, recipe):
         """Return an untrained operator of the recipe's shape, with normalisers that change nothing."""
-        channels = len(problem.input_names), len(problem.field_names)
-        return LearnedOperator(build_operator(problem, recipe), *map(ChannelNormaliser.identity, channels))
+        steps = self.steps(problem)
+        given, wanted = len(problem.input_names), len(problem.field_names)
+        channels = (given, wanted) if steps is None else steps.channels(wanted)
+        return LearnedOperator(self._operator(problem, recipe), *map(ChannelNormaliser.identity, channels))
 
     def evaluator(self, problem, recipe, model):
         """Functions are mapped to functions: there is no value at a point alone."""
         return None
 
+    def steps(self, problem: AbstractFamily) -> Steps | None:
+        """Return how the operator steps; None of a map."""
+        if self.stepping == "map":
+            return None
+        return Steps(self.stepping, self.history, self.bundle, self.calls, len(problem.constant_names))
+
+    def stages(
+        self, problem: AbstractFamily, recipe: Recipe, training: Training, samples: AbstractSamples | None = None
+    ) -> list[Stage]:
+        """Return the stages of a fit, a pass through what is in memory to the chunk.
+
+        Args:
+            problem: The family.
+            recipe: Its `weights`, `stages` and `seed` count.
+            training: The training samples made ready.
+            samples: The training samples themselves, where residuals are on another grid.
+
+        Raises:
+            UnknownNameError: If a weight is that of no term.
+        """
+        known = ["data", *(problem.residual_names if self.physics else ())]
+        unknown = [name for name in recipe.weights if name not in known]
+        if unknown:
+            raise UnknownNameError("loss term in `weights`", unknown[0], known)
+        objective = Objective(self._blocks(problem, recipe, training, samples))
+        return [self._stage(config, objective, training.chunk) for config in recipe.stages]
+
+    def _operator(self, problem: AbstractFamily, recipe: Recipe) -> eqx.Module:
+        steps = self.steps(problem)
+        operator = build_operator(problem, recipe, None if steps is None else steps.channels(len(problem.field_names)))
+        if self.physics == "pointwise":
+            check_trunk(problem, operator)
+        return operator
+
+    def _blocks(
+        self, problem: AbstractFamily, recipe: Recipe, training: Training, samples: AbstractSamples | None
+    ) -> tuple[AbstractBlock, ...]:
+        """Return the block of the data and, on another grid or by derivatives of a trunk, that of the residuals."""
+        steps, data = self.steps(problem), training.known
+        coordinates = {axis: points for axis, points in data.coordinates.items() if steps is None or axis != "t"}
+        loss = build_loss(
+            self.loss, coordinates=coordinates, periodic=problem.periodic, mean_square=training.mean_square
+        )
+        weight = float(recipe.weights.get("data", 1.0))
+        term = (Term("data", weight=weight, outer=loss.outer()),)
+        if steps is not None:
+            window = Window(steps, loss, recipe.seed, training.chunk)
+            return (PointwiseBlock(window, training.sampler, term),)
+        terms = physics_terms(problem, recipe.weights) if self.physics else ()
+        # Without its weight the data has no part in training, and Gauss-Newton no rows of it.
+        term = term if weight > 0 or not terms else ()
+        if not terms:
+            return (PointwiseBlock(Answer(loss), training.sampler, term),)
+        names = tuple(each.name for each in terms)
+        supervised = (PointwiseBlock(Answer(loss), training.sampler, term),) if term else ()
+        if self.physics == "pointwise":
+            inputs = DataBatches((_inputs(data),), recipe.data.batch)
+            return (*supervised, BatchBlock(TrunkResiduals(problem, data.coordinates, names), inputs, terms))
+        finer = self._finer(problem, recipe, samples)
+        if finer is None:
+            residuals = Residuals(problem, data.coordinates, self.physics, names)
+            return (PointwiseBlock(Answer(loss, residuals), training.sampler, (*term, *terms)),)
+        residuals = Residuals(problem, finer.coordinates, self.physics, names)
+        inputs = DataBatches((_inputs(finer),), recipe.data.batch)
+        return (*supervised, PointwiseBlock(residuals, inputs, terms))
+
+    def _finer(self, problem: AbstractFamily, recipe: Recipe, samples: AbstractSamples | None) -> FamilyData | None:
+        """Return the inputs on the grid of the residuals; None if it is that of the data."""
+        config = recipe.data
+        if config.file is not None:
+            if self.physics_resolution:
+                raise PdesolveError(
+                    "residuals of a file's samples are on its whole grid: leave out `physics_resolution`."
+                )
+            if config.stride in (None, 1) or not isinstance(samples, FileSamples):
+                return None
+            return dataclasses.replace(samples, stride=1).load(0, samples.count)
+        if self.physics_resolution in (0, config.resolution):
+            return None
+        seed = int(np.random.SeedSequence(recipe.seed).generate_state(3)[0])
+        return problem.draw_inputs(config.train, self.physics_resolution, seed)
+
+    def _stage(self, config: StageConfig, objective: Objective, chunk: int) -> Stage:
+        optimiser = build_stage_optimiser(config)
+        return Stage(
+            objective,
+            Averaging(optimiser, self.ema) if self.ema else optimiser,
+            steps=config.steps,
+            seconds=config.seconds,
+            target=config.target,
+            chunk=chunk,
+            trainable=_without_normalisers,
+            name=config.optimiser,
+        )
+
+    def _measure(self, validation: AbstractSamples, steps: Steps | None) -> Any:
+        """Return the function that measures errors during training."""
+        data = validation.load(0, validation.count)
+
+        def measure(trainables: PyTree) -> dict[str, float]:
+            model = chosen_model(trainables)
+            if steps is None:
+                return {"relative_l2": mean_relative_l2(predict(model, _given(data)), data.outputs)}
+            frames = np.moveaxis(data.outputs, 2, 1)
+            answers = free_rollouts(model, steps, _given(data), frames)
+            return {"relative_l2": mean_relative_l2(answers, frames[:, steps.history :])}
+
+        return measure
+
+    def _results(
+        self,
+        problem: AbstractFamily,
+        recipe: Recipe,
+        model: LearnedOperator,
+        steps: Steps | None,
+        known: FamilyData,
+        samples: AbstractSamples,
+    ) -> Results:
+        test = samples.load(0, samples.count)
+        if steps is not None:
+            return step_results(problem, model, steps, test)
+        dataset, verdict = map_results(problem, model, known, test)
+        if self.resolutions:
+            verdict["resolutions"] = other_resolutions(problem, recipe, model, self.resolutions)
+        if self.test_time_steps:
+            form = next(f for f in (self.physics, *problem.residual_forms) if f not in ("", "pointwise"))
+            stage = StageConfig(self.test_time_optimiser, steps=self.test_time_steps)
+            options = {"form": form, "stage": stage, "samples": self.test_time_samples, "anchor": self.anchor}
+            verdict["test_time"] = adapted_errors(problem, recipe, model, test, **options)
+        return dataset, verdict
+
 
 def draw_samples(problem: AbstractFamily, recipe: Recipe) -> tuple[FamilyData, FamilyData, FamilyData]:
     """Return training, validation and test samples; there are half as many for validation as for the test."""
-    config = recipe.data
-    counts = config.train, max(1, config.test // 2), config.test
-    seeds = np.random.SeedSequence(recipe.seed).generate_state(3)
-    drawn = [problem.generate(n, config.resolution, int(seed)) for n, seed in zip(counts, seeds, strict=True)]
-    if tuple(drawn[0].coordinates) != tuple(problem.coordinates):
-        raise PdesolveError(
-            f"{type(problem).__name__} says its coordinates are {problem.coordinates}, "
-            f"but its data have {tuple(drawn[0].coordinates)}."
-        )
-    return drawn[0], drawn[1], drawn[2]
+    train, validation, test = (part.load(0, part.count) for part in draw_splits(problem, recipe))
+    return train, validation, test
 
 
-def build_stages(recipe: Recipe, train: FamilyData) -> list[Stage]:
-    """Return the stages of a fit, an epoch to the chunk."""
-    if recipe.data.batch > recipe.data.train:
-        raise PdesolveError(f"a batch of {recipe.data.batch} needs as many samples; `train` is {recipe.data.train}.")
-    unknown = [name for name in recipe.weights if name != "data"]
-    if unknown:
-        raise UnknownNameError("loss term in `weights`", unknown[0], ["data"])
-    data = jnp.asarray(train.inputs, dtype=float), jnp.asarray(train.outputs, dtype=float)
-    term = Term("data", weight=float(recipe.weights.get("data", 1.0)), outer=Density(_norm))
-    block = PointwiseBlock(_RelativeError(), DataBatches(data, recipe.data.batch), (term,))
-    return [_stage(config, Objective((block,)), recipe) for config in recipe.stages]
+def _given(data: FamilyData) -> np.ndarray:
+    assert data.inputs is not None
+    return data.inputs
 
 
-def _stage(config: StageConfig, objective: Objective, recipe: Recipe) -> Stage:
-    return Stage(
-        objective,
-        build_stage_optimiser(config),
-        steps=config.steps,
-        seconds=config.seconds,
-        target=config.target,
-        chunk=recipe.data.train // recipe.data.batch,
-        trainable=_without_normalisers,
-        name=config.optimiser,
-    )
+def _inputs(data: FamilyData) -> Array:
+    return jnp.asarray(_given(data), dtype=float)
 
 
-def _without_normalisers(model: LearnedOperator) -> PyTree:
-    return LearnedOperator(True, False, False)  # type: ignore[arg-type]
-
-
-def predict(model: LearnedOperator, inputs: Float[np.ndarray, "sample in *grid"]) -> np.ndarray:
-    """Return the outputs of samples `(sample, out, *grid)`."""
-    size = min(_BATCH, len(inputs))
-    padded = np.concatenate([inputs, np.repeat(inputs[-1:], -len(inputs) % size, axis=0)])
-    batches = padded.reshape(-1, size, *inputs.shape[1:])
-    outputs = [np.asarray(_apply(model, jnp.asarray(batch, dtype=float))) for batch in batches]
-    return np.concatenate(outputs)[: len(inputs)]
-
-
-@eqx.filter_jit
-def _apply(model: LearnedOperator, batch: Float[Array, "sample in *grid"]) -> Float[Array, "sample out *grid"]:
-    return jax.vmap(model)(batch)
-
-
-def mean_relative_l2(values: Float[np.ndarray, "sample ..."], expected: Float[np.ndarray, "sample ..."]) -> float:
-    """Return the mean over samples of each sample's relative L2 error, over all its channels and points."""
-    error = (values - expected).reshape(len(expected), -1)
-    scale = np.linalg.norm(expected.reshape(len(expected), -1), axis=1)
-    return float(np.mean(np.linalg.norm(error, axis=1) / scale))
-
-
-def _verdict(model: LearnedOperator, train: FamilyData, test: FamilyData, answers: np.ndarray) -> dict[str, Any]:
-    """Return the test error and the model's time beside what they are to be held against.
-
-    `linear_regression_error` is that of linear regression on the training samples: where it is small, no learned
-    operator is needed. `classical_seconds` is the time of the solver that made the data, at its own accuracy; a
-    family's `classical` gives the time at the accuracy of the model, and takes precedence.
-    """
-    mean = np.broadcast_to(train.outputs.mean(axis=0), test.outputs.shape)
-    return {
-        "relative_l2": mean_relative_l2(answers, test.outputs),
-        "max_error": float(np.abs(answers - test.outputs).max()),
-        "reference_error": test.error_bound,
-        "reference": "the solver that made the data",
-        "trivial_error": {"zero": 1.0, "mean": mean_relative_l2(mean, test.outputs)},
-        "classical_seconds": test.seconds,
-        "classical": {"method": "the solver that made the data", "relative_l2": test.error_bound},
-        "measures": {
-            "linear_regression_error": _linear_error(train, test),
-            "inference_seconds": _seconds_each(model, test),
-            "data_seconds": test.seconds,
-        },
-    }
-
-
-def _linear_error(train: FamilyData, test: FamilyData) -> float:
-    """Return the test error of the affine map with least squares (and least norm) on the training samples."""
-    given, expected, new = (
-        np.reshape(a, (len(a), -1)) for a in map(np.asarray, (train.inputs, train.outputs, test.inputs))
-    )
-    centre, mean = given.mean(axis=0), expected.mean(axis=0)
-    kernel = (given - centre) @ (given - centre).T  # dual form: as large as there are samples, whatever the grid
-    weights = np.linalg.pinv(kernel, rcond=1e-12, hermitian=True) @ (expected - mean)
-    answers = mean + (new - centre) @ (given - centre).T @ weights
-    return mean_relative_l2(answers, test.outputs.reshape(len(new), -1))
-
-
-def _seconds_each(model: LearnedOperator, test: FamilyData) -> float:
-    """Return the wall time of the model for one sample, in a batch, compilation left out."""
-    batch = jnp.asarray(test.inputs, dtype=float)[:_BATCH]
-    times = []
-    for _ in range(6):
-        start = time.perf_counter()
-        jax.block_until_ready(_apply(model, batch))
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[1:])) / len(batch)
-
-
-def _dataset(problem: AbstractFamily, test: FamilyData, answers: np.ndarray) -> xr.Dataset:
-    """Return the first test samples: inputs, answers and references, dims `(sample, time?, *space)`."""
-    names = ["time" if axis == "t" else axis for axis in test.coordinates]
-    dims = ("sample", *names)
-    order = ("sample", *["time"] * ("time" in names), *[name for name in names if name != "time"])
-    fields = dict(zip(problem.input_names, np.moveaxis(test.inputs, 1, 0), strict=True))
-    for index, name in enumerate(problem.field_names):
-        fields |= {name: answers[:, index], f"{name}_reference": test.outputs[:, index]}
-    arrays = {
-        name: xr.DataArray(values[:_STORED], dims=dims, attrs={"units": "1"}).transpose(*order)
-        for name, values in fields.items()
-    }
-    for name in problem.input_names:
-        arrays[name].attrs["role"] = "input"
-    coords = dict(zip(names, test.coordinates.values(), strict=True))
-    return xr.Dataset(arrays, coords=coords | {"sample": np.arange(min(_STORED, len(answers)))})
+def _without_normalisers(trainables: PyTree) -> PyTree:
+    spec = LearnedOperator(True, False, False)  # type: ignore[arg-type]
+    return Averaged(spec, spec) if isinstance(trainables, Averaged) else spec

@@ -27,9 +27,13 @@ from .objective import Objective, PointwiseBlock, Term
 from .optim import AbstractOptimiser, build_stage_optimiser
 from .problem import AbstractProblem, Condition, Points, Values, evaluation_grid
 from .rows import AbstractRowRule, build_row_rule
-from .samplers import AbstractSampler, AdaptivePoints, FixedSamples
+from .samplers import AbstractSampler, AdaptivePoints, FixedSamples, RedrawnPoints
 
 __all__ = ["PINN", "Ansatz", "build_network", "build_objective"]
+
+CONTINUITY_WEIGHT = 100.0
+"""Weight, unless the recipe gives another, of the jump of a field between two time windows: it stands in for an initial
+condition, which other windows meet exactly, and what it misses is carried through all later ones."""
 
 
 class Ansatz(eqx.Module):
@@ -186,8 +190,10 @@ def build_sampler(domain: AbstractDomain, points: PointsConfig, seed: int) -> Ab
     draw = functools.partial(_interior, domain, points.sampler)
     if points.adaptive == "none":
         return FixedSamples(jnp.asarray(draw(points.interior, seed)))
+    if points.adaptive == "redraw":
+        return RedrawnPoints(draw, points.interior, points.refresh)
     if points.adaptive not in ("rad", "rar_d"):
-        raise UnknownNameError("adaptive method", points.adaptive, ("rad", "rar_d", "none"))
+        raise UnknownNameError("adaptive method", points.adaptive, ("rad", "rar_d", "redraw", "none"))
     return AdaptivePoints(draw, points.interior, points.adaptive, points.candidates)
 
 
@@ -252,12 +258,15 @@ def build_objective(
         part = _Condition(problem, condition, exact, window), _fixed(samples)
         if condition.periodic_axis not in periodic_axes(recipe.network) or not _vanishes(problem, recipe, *part):
             parts.append(part)
+    heavy: dict[str, float] = {}
     if window > 0:
         orders = _initial_orders(problem)
+        heavy = {f"continuity_{field}": CONTINUITY_WEIGHT for field, order in orders if order == 0}
         place, _ = domain.sample_boundary("initial", points.boundary, points.sampler, int(next(seeds)))
         parts.append((_Continuity(problem, orders, exact, window), FixedSamples(jnp.asarray(place))))
     times = (domain.start, domain.end) if isinstance(domain, SpaceTime) else None
     rule = build_row_rule(points.weighting, points.weighting_options, times)
+    recipe = dataclasses.replace(recipe, weights={**heavy, **recipe.weights})
     return _objective(problem, recipe, parts, constrained, rule)
 
 
@@ -350,7 +359,7 @@ class PINN(AbstractMethod):
         verdict = comparison.verdict(values)
         if comparison.expected is None and result.status not in ("diverged", "interrupted"):
             verdict |= self._residuals(problem, recipe, result)
-            second, difference = self._second_seed(problem, resolved_recipe, comparison, values)
+            second, difference = self._second_seed(problem, resolved_recipe, comparison, values, monitor.mesh)
             verdict["seed_difference"] = difference
             if second.status == "interrupted":
                 result = dataclasses.replace(result, status=second.status, reason=second.reason)
@@ -407,12 +416,14 @@ class PINN(AbstractMethod):
             checkpoint=monitor.checkpoint,
             resume=monitor.resume,
             identity=identity(problem, recipe),
+            mesh=monitor.mesh,
         )
         return result, resolved(recipe, result.steps, windows=recipe.windows)
 
-    def _second_seed(self, problem, recipe, comparison, values) -> tuple[FitResult, float | None]:
+    def _second_seed(self, problem, recipe, comparison, values, mesh) -> tuple[FitResult, float | None]:
         """Train once more with another seed; return the fit, and the relative difference of the two answers."""
-        other, _ = self._train(problem, dataclasses.replace(recipe, seed=recipe.seed + 1), comparison, Monitor())
+        recipe = dataclasses.replace(recipe, seed=recipe.seed + 1)
+        other, _ = self._train(problem, recipe, comparison, Monitor(mesh=mesh))
         if other.status in ("diverged", "interrupted"):
             return other, None
         second = self.evaluator(problem, recipe, other.trainables)(comparison.points)

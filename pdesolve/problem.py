@@ -139,6 +139,8 @@ class Condition(eqx.Module):
     """Names of the fields it is about, for messages and files."""
     kind: str = "general"
     """dirichlet, neumann, robin, periodic, initial, observations or general."""
+    noise: float = 0.0
+    """Standard deviation of the errors of given values: on the true solution the residual is of this size."""
 
     def __check_init__(self):
         places = [self.part is not None, self.points is not None, self.periodic_axis is not None]
@@ -221,12 +223,16 @@ def periodic(
     return Condition(name or f"periodic_{axis}", residual, periodic_axis=axis, fields=fields, kind="periodic")
 
 
-def observations(points: Points, values: Values, *, name: str = "observations") -> Condition:
+def observations(points: Points, values: Values, *, noise: float = 0.0, name: str = "observations") -> Condition:
     """Fit measured values: `u(x_i) = values["u"][i]`, `points` of shape `(n, d)`, each value of shape `(n,)`.
 
+    `noise` is the standard deviation of their errors, where it is known; it is recorded and changes no weight.
+
     Raises:
-        PdesolveError: If shapes do not agree, or a value is not finite.
+        PdesolveError: If shapes do not agree, a value is not finite, or the noise is negative.
     """
+    if not 0 <= noise < math.inf:
+        raise PdesolveError(f"condition {name!r}: `noise` is a standard deviation, not negative; got {noise}.")
     points = np.asarray(points, dtype=float)
     values = {field: np.asarray(value, dtype=float) for field, value in values.items()}
     for field, value in values.items():
@@ -243,7 +249,7 @@ def observations(points: Points, values: Values, *, name: str = "observations") 
     def residual(fields, at):
         return {field: getattr(fields, field) - at.data[field] for field in values}
 
-    return Condition(name, residual, points=points, data=values, fields=tuple(values), kind="observations")
+    return Condition(name, residual, points=points, data=values, fields=tuple(values), kind="observations", noise=noise)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,15 @@
-"""Names of problems, operators, networks, optimisers, combinations and methods, found through entry points.
+"""Names of problems, operators, networks, optimisers and more (`GROUPS`), found through entry points.
 
 Listing names imports nothing; loading one imports only its module. A third party registers in its own
 `pyproject.toml` exactly as this distribution does:
 
     [project.entry-points."pdesolve.problems"]
     my_problem = "my_package.my_problem:MyProblem"
+
+A name may have further ones, by which a benchmark knows the same thing, say; the value is `group:name`:
+
+    [project.entry-points."pdesolve.aliases"]
+    their_problem = "problems:my_problem"
 """
 
 import ast
@@ -16,9 +21,9 @@ from typing import Any
 
 from .errors import PdesolveError, UnknownNameError
 
-__all__ = ["GROUPS", "describe", "load", "names", "target"]
+__all__ = ["GROUPS", "aliases", "describe", "load", "names", "resolve", "target"]
 
-GROUPS = ("problems", "operators", "networks", "optimisers", "combinations", "methods")
+GROUPS = ("problems", "operators", "networks", "optimisers", "combinations", "methods", "micro_models")
 
 
 @functools.cache
@@ -28,34 +33,55 @@ def _entries(group: str) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in sorted(entry_points(group=f"pdesolve.{group}"), key=lambda e: e.name)}
 
 
+@functools.cache
+def _aliases() -> dict[str, dict[str, str]]:
+    found = sorted(entry_points(group="pdesolve.aliases"), key=lambda e: e.name)
+    return {group: {e.name: e.attr for e in found if e.module == group} for group in GROUPS}
+
+
 def names(group: str) -> tuple[str, ...]:
     """Return the registered names of a group, sorted, without importing any of them."""
     return tuple(_entries(group))
 
 
+def aliases(group: str) -> dict[str, str]:
+    """Return the further names of a group, sorted, each with the registered name it stands for.
+
+    An alias of a name that is not registered, or one that is itself registered, counts for nothing.
+    """
+    entries = _entries(group)
+    return {alias: name for alias, name in _aliases()[group].items() if name in entries and alias not in entries}
+
+
+def resolve(group: str, name: str) -> str:
+    """Return the registered name that `name` is, or is an alias of.
+
+    Raises:
+        UnknownNameError: If it is neither; the message gives the nearest one.
+    """
+    entries, others = _entries(group), aliases(group)
+    if name not in entries and name not in others:
+        raise UnknownNameError(group.removesuffix("s"), name, {*entries, *others})
+    return others.get(name, name)
+
+
 def target(group: str, name: str) -> str:
-    """Return what a registered name stands for, `"module:object"`, without importing it."""
-    if name not in _entries(group):
-        raise UnknownNameError(group.removesuffix("s"), name, _entries(group))
-    return _entries(group)[name].value
+    """Return what a registered name or alias stands for, `"module:object"`, without importing it."""
+    return _entries(group)[resolve(group, name)].value
 
 
 def load(group: str, name: str) -> Any:
     """Import and return the registered object.
 
     Raises:
-        UnknownNameError: If no entry of the group has that name; the message gives the nearest one.
+        UnknownNameError: If no entry of the group has that name or alias; the message gives the nearest one.
         PdesolveError: If the entry's module cannot be imported or lacks the object.
     """
-    entries = _entries(group)
-    if name not in entries:
-        raise UnknownNameError(group.removesuffix("s"), name, entries)
+    entry = _entries(group)[resolve(group, name)]
     try:
-        return entries[name].load()
+        return entry.load()
     except (ImportError, AttributeError) as error:
-        raise PdesolveError(
-            f"{group.removesuffix('s')} {name!r} ({entries[name].value}) does not load: {error}"
-        ) from error
+        raise PdesolveError(f"{group.removesuffix('s')} {name!r} ({entry.value}) does not load: {error}") from error
 
 
 def describe(group: str, name: str) -> str:

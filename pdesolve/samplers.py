@@ -13,7 +13,16 @@ from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 from .errors import PdesolveError, UnknownNameError
 from .points import rad
 
-__all__ = ["AbstractSampler", "AdaptivePoints", "Batch", "DataBatches", "FixedSamples", "FreshSamples", "carry"]
+__all__ = [
+    "AbstractSampler",
+    "AdaptivePoints",
+    "Batch",
+    "DataBatches",
+    "FixedSamples",
+    "FreshSamples",
+    "RedrawnPoints",
+    "carry",
+]
 
 
 class Batch(eqx.Module):
@@ -188,6 +197,37 @@ class AdaptivePoints(AbstractSampler):
         added = candidates[rad(candidates, scores, count, seed, exponent=2.0, offset=0.0)]
         points = np.concatenate([np.asarray(state.samples)[keep], added])
         return _batch(state, points, np.concatenate([np.asarray(state.ids)[keep], fresh_ids[:count]]), generation)
+
+
+class RedrawnPoints(AbstractSampler):
+    """New collocation points at every step, whatever the residual: a refresh draws those of the next `pool` steps.
+
+    `candidates(num_points, seed)` draws points `(n, d)` on the host; each step has a draw of its own.
+    """
+
+    candidates: Callable[[int, int], np.ndarray]
+    num_points: int = eqx.field(static=True)
+    pool: int = eqx.field(static=True, default=25)
+    fixed_rows = False
+    adaptive = True
+
+    def init(self, seed):
+        """Return the points of the first steps, `(pool, n, d)`, and how often they were drawn."""
+        return self._drawn(seed), jnp.asarray(0)
+
+    def draw(self, state, key, step):
+        """The step's own points."""
+        points, generation = state
+        here = jax.lax.dynamic_index_in_dim(points, step % self.pool, keepdims=False)
+        return Batch(here, step * self.num_points + jnp.arange(self.num_points), generation)
+
+    def refresh(self, state, seed, score):
+        """Draw the next pool; the residual is not asked for."""
+        return self._drawn(seed).astype(state[0].dtype), state[1] + 1
+
+    def _drawn(self, seed: int) -> Array:
+        seeds = np.random.SeedSequence(seed).generate_state(self.pool)
+        return jnp.asarray(np.stack([self.candidates(self.num_points, int(each)) for each in seeds]))
 
 
 def _batch(like: Batch, samples: Any, ids: Any, generation: int) -> Batch:

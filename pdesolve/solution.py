@@ -4,6 +4,7 @@ import dataclasses
 import io as bytes_io
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,15 @@ from scipy.interpolate import RegularGridInterpolator
 
 from . import io, registry, toml
 from .config import Recipe
+from .data_family import described_family
 from .errors import PdesolveError
 from .method import build_method
 from .problem import Points, Values, with_parameters
 
 __all__ = ["Solution"]
+
+_OF_FILES = f"{described_family.__module__}:"
+"""Beginning of the class of a problem that is known by a file of samples only."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,18 +91,20 @@ class Solution:
             "parameters": self.parameters,
             "config": self.provenance.get("config"),
             "method": self.summary.get("method"),
+            "functions": self.summary.get("functions"),
         }
-        io.write(
+        on_points = "points" in self.dataset
+        write = io.write_points_dataset if on_points else partial(io.write, boundary=self.boundary)
+        write(
             path,
             self.dataset,
             name=self.name,
             provenance={**self.provenance, "status": self.status, "reason": self.reason, "summary": self.summary},
             parameters=self.parameters,
-            boundary=self.boundary,
             model=leaves,
             model_header=header if leaves is not None else None,
         )
-        if len(set(self.dataset.dims) - {"sample", "time"}) <= 3:  # ParaView shows no more
+        if on_points or len(set(self.dataset.dims) - {"sample", "time"}) <= 3:  # ParaView shows no more
             io.write_xdmf(path)
         return path
 
@@ -158,9 +165,12 @@ def _restore(path: Path) -> tuple[Callable[[Points], Values] | None, str, PyTree
         leaves, header = io.read_model(path)
         # By its class, not its name: another class under that name would give the weights another meaning.
         name = next((n for n in registry.names("problems") if registry.target("problems", n) == header["class"]), None)
-        if name is None:
+        if name is None and str(header["class"]).startswith(_OF_FILES):
+            problem = described_family(header["functions"])()
+        elif name is None:
             return None
-        problem = with_parameters(registry.load("problems", name), header["parameters"])
+        else:
+            problem = with_parameters(registry.load("problems", name), header["parameters"])
         recipe = toml.merge(Recipe(), tomllib.loads(header["config"]), str(path))
         method = build_method(recipe)
     except PdesolveError:
@@ -181,8 +191,8 @@ def _interpolated(dataset: xr.Dataset) -> tuple[Callable[[Points], Values] | Non
 
 
 def _interpolant(dataset: xr.Dataset) -> Callable[[Points], Values] | None:
-    """Return a linear interpolant of the grid values, time as the last coordinate; None for an ensemble."""
-    if "sample" in dataset.dims and dataset.sizes["sample"] > 1:
+    """Return a linear interpolant of the grid values, time last; None for an ensemble, and for points of a mesh."""
+    if "points" in dataset or dataset.sizes.get("sample", 1) > 1:
         return None
     dataset = dataset.isel(sample=0, drop=True) if "sample" in dataset.dims else dataset
     space = [str(dim) for dim in dataset.dims if dim != "time"]

@@ -11,12 +11,14 @@ from typing import Any, cast
 
 import jax
 import xarray as xr
+from jax.sharding import Mesh
 
 from . import registry, toml
 from .config import Recipe
+from .distributed import is_writer
 from .errors import PdesolveError
 from .fit import Report
-from .io import atomic
+from .io import atomic, write_points_dataset, write_xdmf
 from .method import Monitor, Outcome, build_method
 from .problem import parameters_of
 from .provenance import provenance
@@ -38,6 +40,7 @@ def solve(
     tensorboard: bool = False,
     quiet: bool = True,
     classical: bool = True,
+    mesh: Mesh | None = None,
 ) -> Solution:
     """Solve a problem, compare the answer with its reference and with the classical solver, and write the files.
 
@@ -51,6 +54,8 @@ def solve(
         tensorboard: Also log for TensorBoard (extra `tensorboard`).
         quiet: No progress meter.
         classical: Whether to time the classical solver at the accuracy reached.
+        mesh: Devices over which samples are divided (`pdesolve.distributed.data_mesh`). If they belong to several
+            processes, each calls this function, the first one writes, and all read the checkpoint.
 
     Returns:
         The solution; a failed or interrupted training is a status, not an exception.
@@ -65,17 +70,18 @@ def solve(
     name = name or _registered_name(problem)
     directory = None if out is None else _directory(Path(out))
     method = build_method(recipe)
+    writes = mesh is None or is_writer()
     parameters = {key: float(getattr(problem, key)) for key in parameters_of(problem)}
     with contextlib.ExitStack() as stack:
         callbacks: list[Callable[[Report], None]] = [stack.enter_context(Meter(name, quiet=quiet))]
-        if directory is not None:
+        if directory is not None and writes:
             callbacks.append(_Log(directory, name, resume))
-        if tensorboard and directory is not None:
+        if tensorboard and directory is not None and writes:
             callbacks.append(stack.enter_context(_TensorBoard(directory / "tensorboard")))
         checkpoint = None if directory is None else directory / "checkpoint"
-        outcome = method.run(problem, recipe, Monitor(callbacks, checkpoint, resume))
-    solution = _solution(problem, name, parameters, recipe, outcome, classical)
-    if directory is not None:
+        outcome = method.run(problem, recipe, Monitor(callbacks, checkpoint, resume, mesh))
+    solution = _solution(problem, name, parameters, recipe, outcome, classical and writes)
+    if directory is not None and writes:
         _write(solution, outcome, directory)
     return solution
 
@@ -169,7 +175,7 @@ def _classical(problem: Any, verdict: dict[str, Any]) -> dict[str, Any]:
     if error is None or not hasattr(problem, "classical"):
         return {}
     try:
-        answer = problem.classical(max(error, 2.0 * verdict["reference_error"]))
+        answer = problem.classical(max(error, 2.0 * (verdict["reference_error"] or 0.0)))
     except Exception as reason:  # a fault in a user's own solver must not cost the finished training
         return {"classical": str(reason) or type(reason).__name__}
     return {
@@ -202,12 +208,25 @@ def _write(solution: Solution, outcome: Outcome, directory: Path) -> None:
     _text(directory / "run.toml", solution.provenance["config"])
     if solution.status != "diverged":
         solution.save(directory / f"{solution.name}.h5")
+    _write_companions(solution, outcome, directory / "companions")
     unfit = {"diverged": (".h5", ".xdmf", ".png"), "failed": (".png",)}.get(solution.status, ())
     for suffix in unfit:  # an earlier run's would be taken for this one's
         (directory / f"{solution.name}{suffix}").unlink(missing_ok=True)
     _text(directory / "summary.json", json.dumps(_jsonable(solution.summary), indent=2) + "\n")
     if not unfit:
         solution.plot(directory / f"{solution.name}.png")
+
+
+def _write_companions(solution: Solution, outcome: Outcome, directory: Path) -> None:
+    """Write further fields, each to a file of its own; those of an earlier run would be taken for this one's."""
+    for file in [*directory.glob("*.h5"), *directory.glob("*.xdmf")]:
+        file.unlink()
+    for name, dataset in outcome.companions.items():
+        directory.mkdir(exist_ok=True)
+        file = directory / f"{name}.h5"
+        origin = solution.provenance | {"status": solution.status}
+        write_points_dataset(file, dataset, name=name, provenance=origin, parameters=solution.parameters)
+        write_xdmf(file)
 
 
 def _text(path: Path, text: str) -> None:

@@ -7,53 +7,97 @@ from pdesolve._lazy import attach
 if TYPE_CHECKING:
     from .advection import Advection as Advection
     from .allen_cahn import AllenCahn as AllenCahn
+    from .beltrami import Beltrami as Beltrami
     from .burgers import Burgers as Burgers
     from .burgers_2d import Burgers2D as Burgers2D
     from .burgers_family import BurgersFamily as BurgersFamily
+    from .burgers_trajectories import BurgersTrajectories as BurgersTrajectories
+    from .cook_membrane import CookMembrane as CookMembrane
+    from .darcy_1d import Darcy1D as Darcy1D
     from .darcy_2d import Darcy2D as Darcy2D
     from .darcy_2d import Darcy2DLognormal as Darcy2DLognormal
+    from .diffusion_sorption import DiffusionSorption as DiffusionSorption
+    from .forced_burgers import ForcedBurgers as ForcedBurgers
+    from .forced_burgers import ForcedKdVBurgers as ForcedKdVBurgers
+    from .forced_burgers import ForcedViscousBurgers as ForcedViscousBurgers
+    from .gray_scott import GrayScott as GrayScott
     from .heat_1d import Heat1D as Heat1D
+    from .heat_2d_ms import Heat2DMS as Heat2DMS
+    from .heat_2d_vc import Heat2DVC as Heat2DVC
+    from .heat_inverse import HeatInverse as HeatInverse
+    from .heat_nd import HeatND as HeatND
     from .helmholtz_2d import Helmholtz2D as Helmholtz2D
     from .kdv import KdV as KdV
+    from .klein_gordon import KleinGordon as KleinGordon
     from .kovasznay import Kovasznay as Kovasznay
     from .kuramoto_sivashinsky import KuramotoSivashinsky as KuramotoSivashinsky
+    from .kuramoto_sivashinsky_wave import KuramotoSivashinskyWave as KuramotoSivashinskyWave
+    from .l_profile import LProfile as LProfile
     from .lid_driven_cavity import LidDrivenCavity as LidDrivenCavity
     from .navier_stokes_2d import NavierStokes2D as NavierStokes2D
+    from .plate_with_hole import PlateWithHole as PlateWithHole
     from .poisson_1d import Poisson1D as Poisson1D
     from .poisson_2d import Poisson2D as Poisson2D
     from .poisson_2d_c import Poisson2DC as Poisson2DC
+    from .poisson_2d_ms import Poisson2DMS as Poisson2DMS
+    from .poisson_inverse import PoissonInverse as PoissonInverse
     from .poisson_nd import Poisson5D as Poisson5D
     from .poisson_nd import Poisson10D as Poisson10D
+    from .poisson_nd import PoissonND as PoissonND
     from .random_field_1d import RandomField1D as RandomField1D
     from .reaction import Reaction as Reaction
     from .schrodinger import Schrodinger as Schrodinger
+    from .single_element import SingleElement as SingleElement
     from .wave_1d import Wave1D as Wave1D
+    from .wave_2d_ms import Wave2DMS as Wave2DMS
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Advection": ".advection",
         "AllenCahn": ".allen_cahn",
+        "Beltrami": ".beltrami",
         "Burgers": ".burgers",
         "Burgers2D": ".burgers_2d",
         "BurgersFamily": ".burgers_family",
+        "BurgersTrajectories": ".burgers_trajectories",
+        "CookMembrane": ".cook_membrane",
+        "Darcy1D": ".darcy_1d",
         "Darcy2D": ".darcy_2d",
         "Darcy2DLognormal": ".darcy_2d",
+        "DiffusionSorption": ".diffusion_sorption",
+        "ForcedBurgers": ".forced_burgers",
+        "ForcedKdVBurgers": ".forced_burgers",
+        "ForcedViscousBurgers": ".forced_burgers",
+        "GrayScott": ".gray_scott",
         "Heat1D": ".heat_1d",
+        "Heat2DMS": ".heat_2d_ms",
+        "Heat2DVC": ".heat_2d_vc",
+        "HeatInverse": ".heat_inverse",
+        "HeatND": ".heat_nd",
         "Helmholtz2D": ".helmholtz_2d",
         "KdV": ".kdv",
+        "KleinGordon": ".klein_gordon",
         "Kovasznay": ".kovasznay",
         "KuramotoSivashinsky": ".kuramoto_sivashinsky",
+        "KuramotoSivashinskyWave": ".kuramoto_sivashinsky_wave",
+        "LProfile": ".l_profile",
         "LidDrivenCavity": ".lid_driven_cavity",
         "NavierStokes2D": ".navier_stokes_2d",
+        "PlateWithHole": ".plate_with_hole",
+        "Poisson10D": ".poisson_nd",
         "Poisson1D": ".poisson_1d",
         "Poisson2D": ".poisson_2d",
         "Poisson2DC": ".poisson_2d_c",
+        "Poisson2DMS": ".poisson_2d_ms",
         "Poisson5D": ".poisson_nd",
-        "Poisson10D": ".poisson_nd",
+        "PoissonInverse": ".poisson_inverse",
+        "PoissonND": ".poisson_nd",
         "RandomField1D": ".random_field_1d",
         "Reaction": ".reaction",
         "Schrodinger": ".schrodinger",
+        "SingleElement": ".single_element",
         "Wave1D": ".wave_1d",
+        "Wave2DMS": ".wave_2d_ms",
     },
 )

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from pdesolve.calculus import partial
-from pdesolve.config import NetworkConfig, Recipe, StageConfig
+from pdesolve.config import NetworkConfig, PointsConfig, Recipe, StageConfig
 from pdesolve.geometry import Box, SpaceTime
 from pdesolve.problem import (
     AbstractProblem,
@@ -42,7 +42,7 @@ class Advection(AbstractProblem):
 
     field_names: ClassVar[tuple[str, ...]] = ("u",)
 
-    speed: float = parameter(30.0, "advection speed beta", at_least=-1000.0, at_most=1000.0)
+    speed: float = parameter(50.0, "advection speed beta", at_least=-1000.0, at_most=1000.0)
 
     def domain(self) -> SpaceTime:
         """The interval [0, 2 pi], whose ends are one point, over the times [0, 1]."""
@@ -87,10 +87,16 @@ class Advection(AbstractProblem):
         )
 
     def recipe(self) -> Recipe:
-        """A small network of the sine and cosine of x, hence periodic."""
+        """Few products of functions of the sine and cosine of x, hence periodic, and of t.
+
+        The time has as many windows as there are periods in it, up to 16, so that no network sees much more than one.
+        """
+        windows = min(16, max(1, math.ceil(abs(float(self.speed)) / (2 * math.pi))))
         return Recipe(
-            network=NetworkConfig(options={"periodic": "x"}),
-            stages=(StageConfig("levenberg_marquardt", seconds=60.0),),
+            network=NetworkConfig("separable", width=8, depth=2, options={"rank": 3, "periodic": "x"}),
+            points=PointsConfig(interior=256),
+            stages=(StageConfig("levenberg_marquardt", seconds=60.0 / windows),),
+            windows=windows,
             grid={"x": 129, "t": 129},
         )
 

@@ -97,7 +97,7 @@ class Burgers(AbstractProblem):
         stages = (
             # Far from the solution a quarter of the points tells the way, at half the price of a step.
             StageConfig("levenberg_marquardt", steps=100, interior=1024),
-            StageConfig("levenberg_marquardt", seconds=55.0),
+            StageConfig("levenberg_marquardt", seconds=95.0),
         )
         return Recipe(points=PointsConfig(refresh=5), stages=stages, grid={"x": 257, "t": 101})
 

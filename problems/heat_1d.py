@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import solve_sylvester
 
 from pdesolve.calculus import partial
-from pdesolve.config import Recipe, StageConfig
+from pdesolve.config import NetworkConfig, PointsConfig, Recipe, StageConfig
 from pdesolve.geometry import Box, SpaceTime
 from pdesolve.problem import (
     AbstractProblem,
@@ -86,8 +86,13 @@ class Heat1D(AbstractProblem):
         )
 
     def recipe(self) -> Recipe:
-        """A small network with conditions met exactly."""
-        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=20.0),), grid={"x": 129, "t": 101})
+        """Few products of functions of x and of t, as the decaying modes are; conditions are met exactly."""
+        return Recipe(
+            network=NetworkConfig("separable", width=20, depth=2, options={"rank": 4}),
+            points=PointsConfig(interior=1024),
+            stages=(StageConfig("levenberg_marquardt", seconds=20.0),),
+            grid={"x": 129, "t": 101},
+        )
 
 
 def _initial_value(x: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import solve_sylvester
 
 from pdesolve.calculus import laplacian
-from pdesolve.config import Recipe, StageConfig
+from pdesolve.config import NetworkConfig, PointsConfig, Recipe, StageConfig
 from pdesolve.errors import PdesolveError
 from pdesolve.geometry import Box
 from pdesolve.problem import (
@@ -108,8 +108,13 @@ class Helmholtz2D(AbstractProblem):
         )
 
     def recipe(self) -> Recipe:
-        """A small network that vanishes on the boundary by construction."""
-        return Recipe(stages=(StageConfig("levenberg_marquardt", seconds=45.0),), grid={"x": 129, "y": 129})
+        """A small network on Fourier features that vanishes on the boundary by construction."""
+        return Recipe(
+            network=NetworkConfig("fourier_features", options={"num_features": 20, "scale": 3.0}),
+            points=PointsConfig(interior=2048),
+            stages=(StageConfig("levenberg_marquardt", seconds=95.0),),
+            grid={"x": 129, "y": 129},
+        )
 
 
 def _resonant(wavenumber: float) -> bool:

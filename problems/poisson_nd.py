@@ -1,4 +1,4 @@
-"""Poisson equations on unit cubes of five and ten dimensions."""
+"""Poisson equations on unit cubes of five, ten, and any number of dimensions."""
 
 import functools
 import itertools
@@ -18,12 +18,13 @@ from pdesolve.problem import (
     Condition,
     Reference,
     dirichlet,
+    parameter,
     reference_error,
     refine,
 )
 from pdesolve.spectral import barycentric, chebyshev_matrix, chebyshev_points
 
-__all__ = ["Poisson5D", "Poisson10D"]
+__all__ = ["Poisson5D", "Poisson10D", "PoissonND"]
 
 
 class Poisson5D(AbstractProblem):
@@ -120,6 +121,63 @@ class Poisson10D(AbstractProblem):
             points=PointsConfig(interior=2048, boundary=64),
             stages=(StageConfig("levenberg_marquardt", seconds=120.0),),
         )
+
+
+class PoissonND(AbstractProblem):
+    r"""Poisson equation on a unit cube of five dimensions, or of any number, with a sum of sines.
+
+    $$-\Delta u = \frac{\pi^2}{4} \sum_{i=1}^d \sin \frac{\pi x_i}{2}, \quad
+    u = \sum_{i=1}^d \sin \frac{\pi x_i}{2} \text{ on the boundary};$$
+
+    the sum solves it inside too. All quantities are nondimensional. In more than three dimensions errors are measured
+    at points of a Sobol sequence inside, and the plane of the first two coordinates through the centre is stored.
+
+    References:
+        Hao et al., PINNacle, NeurIPS Datasets and Benchmarks (2024): problem PNd, with d = 5.
+    """
+
+    field_names: ClassVar[tuple[str, ...]] = ("u",)
+
+    dimension: int = parameter(5, "dimension d of the cube", at_least=2, at_most=10)
+
+    def domain(self) -> Box:
+        """The unit cube, x1 to xd."""
+        return _cube(self.dimension)
+
+    def equations(self, fields: Any, at: Any) -> dict[str, Any]:
+        """Diffusion against a source."""
+        return {"poisson": -laplacian(fields.u) - math.pi**2 / 4 * self._sum(at)}
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """The exact solution on the faces."""
+        return _on_faces(self.dimension, self._sum)
+
+    def field_scales(self) -> dict[str, tuple[float, float]]:
+        """Largest in the corner opposite to the origin."""
+        return {"u": (0.0, float(self.dimension))}
+
+    def reference(self) -> Reference:
+        """The closed form."""
+        return Reference(lambda points: {"u": np.sin(np.pi / 2 * points).sum(axis=1)}, 1e-15, "closed form")
+
+    def classical(self, tolerance: float) -> Classical:
+        """Chebyshev collocation, diagonalised along each axis."""
+        solve = functools.partial(
+            _collocation, self.dimension, lambda x: np.sin(np.pi / 2 * x).sum(axis=0), math.pi**2 / 4
+        )
+        # No more than two million points.
+        return _refined(self, solve, [n for n in range(3, 16) if n**self.dimension <= 2e6], tolerance)
+
+    def recipe(self) -> Recipe:
+        """A plain network; the faces are loss terms."""
+        return Recipe(
+            network=NetworkConfig(width=32, depth=2),
+            points=PointsConfig(interior=2048, boundary=64),
+            stages=(StageConfig("levenberg_marquardt", seconds=120.0),),
+        )
+
+    def _sum(self, at: Any) -> Any:
+        return sum(jnp.sin(math.pi / 2 * getattr(at, name)) for name in _names(self.dimension))
 
 
 def _names(dimension: int) -> list[str]:

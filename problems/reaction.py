@@ -10,7 +10,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from pdesolve.calculus import partial
-from pdesolve.config import NetworkConfig, Recipe, StageConfig
+from pdesolve.config import NetworkConfig, PointsConfig, Recipe, StageConfig
 from pdesolve.geometry import Box, SpaceTime
 from pdesolve.problem import (
     AbstractProblem,
@@ -97,9 +97,10 @@ class Reaction(AbstractProblem):
         )
 
     def recipe(self) -> Recipe:
-        """A small network with the bump at the start built in."""
+        """A small network on Fourier features, with the bump at the start built in."""
         return Recipe(
-            network=NetworkConfig(),
+            network=NetworkConfig("fourier_features", options={"num_features": 20, "scale": 2.0}),
+            points=PointsConfig(interior=2048),
             stages=(StageConfig("levenberg_marquardt", seconds=60.0),),
             grid={"x": 129, "t": 129},
         )

@@ -41,7 +41,9 @@ def test_dependencies_are_what_is_imported():
     xarray imports h5netcdf by the name of an engine; what an extra brings is imported where it is needed.
     """
     declared = {distribution(r) for r in PROJECT["dependencies"]}
-    optional = {distribution(r) for e in ("mesh", "tensorboard") for r in PROJECT["optional-dependencies"][e]}
+    optional = {
+        distribution(r) for e in ("mesh", "symbolic", "tensorboard") for r in PROJECT["optional-dependencies"][e]
+    }
     assert imported() | {"h5netcdf"} == declared | optional
 
 

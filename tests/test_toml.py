@@ -32,6 +32,7 @@ recipes = st.builds(
             options,
             combine=st.none() | texts,
             combine_options=options,
+            combine_groups=st.lists(st.lists(texts, max_size=2).map(tuple), max_size=2).map(tuple),
             interior=st.none() | counts,
             window=st.none() | st.just(0),
         ),
@@ -85,6 +86,16 @@ def test_a_file_states_what_differs():
     assert merged.network == NetworkConfig(width=50, depth=7)
     assert merged.stages == (StageConfig("adam", seconds=3.0),)
     assert isinstance(merged.stages[0].seconds, float)
+
+
+def test_files_of_samples_survive_the_round_trip():
+    """What names a file, and how much of it is taken, comes back; a recipe without a file states none."""
+    data = DataConfig(file='a "b".h5', test_file="c.npz", stride=3, buffer=64)
+    text = toml.dumps("p", {}, Recipe(data=data))
+    assert toml.merge(Recipe(), tomllib.loads(text), "x").data == data
+    assert "file" not in toml.dumps("p", {}, Recipe())
+    with pytest.raises(PdesolveError, match="in data: `stride` must be at least 1, got 0"):
+        toml.merge(Recipe(), {"data": {"stride": 0}}, "x")
 
 
 def test_another_network_drops_options_of_the_former():

@@ -18,17 +18,20 @@ __all__ = ["data"]
 
 ABOUT = f"""usage: pdesolve data make FAMILY [OPTION ...]
        pdesolve data check FILE
+       pdesolve data convert FILE --out FILE
 
 Data sets of families of problems.
 
 commands:
-  make   generate samples in parallel, continue where an interrupted run stopped, write one HDF5 file
-  check  say what a file holds and what is wrong with it
+  make     generate samples in parallel, continue where an interrupted run stopped, write one HDF5 file
+  check    say what a file holds and what is wrong with it
+  convert  write samples of PDEBench, The Well, .npz or .mat in another layout
 
 examples:
   pdesolve data make darcy_2d --samples 1000 --resolution 85 --out darcy.h5
   pdesolve data make darcy_2d --help            parameters of the family
   pdesolve data check darcy.h5
+  pdesolve data convert 2D_DarcyFlow_beta1.0_Train.hdf5 --out darcy.h5
 
 {EXIT_CODES}
 """
@@ -37,12 +40,12 @@ OPTIONS = ("help", "out", "processes", "quiet", "resolution", "samples", "seed")
 
 
 def data(words: Sequence[str]) -> int:
-    """Run `data make` or `data check`."""
+    """Run `data make`, `data check` or `data convert`."""
     if not words or words[0] in ("-h", "--help"):
         print(ABOUT, end="")
         return OK if words else BAD_INPUT
     name, *rest = words
-    commands: dict[str, Callable[[Sequence[str]], int]] = {"check": _check, "make": _make}
+    commands: dict[str, Callable[[Sequence[str]], int]] = {"check": _check, "convert": _convert, "make": _make}
     if name not in commands:
         raise UnknownNameError("option" if name.startswith("-") else "command of `pdesolve data`", name, commands)
     return commands[name](rest)
@@ -55,7 +58,7 @@ def _check(words: Sequence[str]) -> int:
         "twice, a grid that is not uniform, a file that is foreign, truncated or damaged.",
         epilog=f"example:\n  pdesolve data check darcy.h5\n\n{EXIT_CODES}",
     )
-    parser.add_argument("file", metavar="FILE", help="an HDF5 file")
+    parser.add_argument("file", metavar="FILE", help="HDF5 of this package, The Well or PDEBench; .npz or .mat")
     file = parser.parse(words).file
     from ..data.check import check_data
 
@@ -64,6 +67,23 @@ def _check(words: Sequence[str]) -> int:
     if not found.faults:
         print(f"{file}: nothing wrong")
     return FAILED if found.faults else OK
+
+
+def _convert(words: Sequence[str]) -> int:
+    parser = Parser(
+        prog="pdesolve data convert",
+        description="Write samples in another layout: from The Well, PDEBench (its layouts), this package's own,\n"
+        "and pairs of arrays in .npz or .mat.",
+        epilog=f"example:\n  pdesolve data convert burgers.hdf5 --out burgers.h5\n\n{EXIT_CODES}",
+    )
+    parser.add_argument("file", metavar="FILE", help="the file to convert")
+    parser.add_argument("--out", metavar="FILE", required=True, help="the file to write")
+    parser.add_argument("--layout", default="pdesolve", help="pdesolve (the default), well, pdebench-h5 or npz")
+    given = parser.parse(words)
+    from ..data.convert import convert_data
+
+    print(convert_data(given.file, given.out, layout=given.layout))
+    return OK
 
 
 def _make(words: Sequence[str]) -> int:

@@ -20,6 +20,7 @@ REQUIRED = (
 )
 OPTIONAL = {
     "meshio": "pip install 'pdesolve[mesh]'",
+    "sympy": "pip install 'pdesolve[symbolic]'",
     "tensorboardX": "pip install 'pdesolve[tensorboard]'",
     "vtk": "pip install vtk",
 }

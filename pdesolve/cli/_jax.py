@@ -1,8 +1,10 @@
 """Process-wide JAX settings. Only the command line makes them; the library leaves them to its caller."""
 
-from ..errors import PdesolveError
+from typing import Any
 
-__all__ = ["select_device", "set_precision"]
+from ..errors import PdesolveError, UnknownNameError
+
+__all__ = ["emulate_devices", "mesh_of", "select_device", "set_precision"]
 
 
 def set_precision(precision: str) -> None:
@@ -31,7 +33,52 @@ def select_device(name: str | None) -> None:
         # Before any backend starts: a GPU that is not wanted is left alone.
         jax.config.update("jax_platforms", "cpu")
     try:
-        jax.config.update("jax_default_device", jax.devices(platform)[int(index or 0)])
+        jax.config.update("jax_default_device", jax.local_devices(backend=platform)[int(index or 0)])
     except (RuntimeError, IndexError, ValueError) as error:
         devices = {f"{d.platform}:{d.id}" for d in [*jax.devices(), *jax.devices("cpu")]}
         raise PdesolveError(f"no device {name!r}. Available: {', '.join(sorted(devices))}.") from error
+
+
+def emulate_devices(count: int | None) -> None:
+    """Divide the CPU into several devices of JAX, to try a mesh on a small machine.
+
+    Raises:
+        PdesolveError: If the number is not positive, or JAX has started already.
+    """
+    if count is None:
+        return
+    if count < 1:
+        raise PdesolveError(f"`--host-devices` must be at least 1, got {count}.")
+    import jax
+
+    try:
+        jax.config.update("jax_platforms", "cpu")
+        jax.config.update("jax_num_cpu_devices", count)
+    except RuntimeError as error:
+        raise PdesolveError(f"`--host-devices {count}` comes too late: JAX has started. ({error})") from error
+
+
+def mesh_of(text: str | None, device: str | None) -> Any:
+    """Return the mesh that `--mesh data=2` asks for, on the platform of `--device`.
+
+    Without it None, unless the run has several processes: then all their devices.
+
+    Raises:
+        PdesolveError: If the text is no axis and number, or there are fewer devices.
+        UnknownNameError: If there is no such axis.
+    """
+    import jax
+
+    from ..distributed import AXIS, data_mesh
+
+    platform, _, index = (device or "").partition(":")
+    if text is None:
+        return data_mesh(platform=platform or None) if jax.process_count() > 1 else None
+    name, _, number = text.partition("=")
+    if name != AXIS:
+        raise UnknownNameError("axis in `--mesh`", name, (AXIS,))
+    if not number.isdecimal():
+        raise PdesolveError(f"`--mesh` is an axis and a number of devices, as in `--mesh {AXIS}=2`; got {text!r}.")
+    if index:
+        raise PdesolveError(f"`--mesh` takes the first devices of a platform: `--device {platform}`, not {device!r}.")
+    return data_mesh(int(number), platform or None)

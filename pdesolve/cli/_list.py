@@ -40,6 +40,8 @@ def _show(group: str) -> None:
     table.add_column()
     for name in registry.names(group):
         table.add_row(name, _line(group, name))
+    for alias, name in registry.aliases(group).items():
+        table.add_row(alias, f"The same as {name}.")
     show(table if registry.names(group) else f"{group}: none", NOTES[group] + "\n" if group in NOTES else "")
 
 

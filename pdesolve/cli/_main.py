@@ -4,21 +4,24 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..errors import PdesolveError, UnknownNameError
 from ._exit import BAD_INPUT, EXIT_CODES, INTERRUPTED, OK
 
-__all__ = ["main"]
+__all__ = ["main", "shown"]
 
 COMMANDS = {
     "solve": ("._solve", "solve a named problem, or one in a file of your own"),
+    "new": ("._new", "a file to begin a problem of your own with"),
+    "launch": ("._launch", "one solve in several processes, of this machine or of a cluster"),
     "diagnose": ("._diagnose", "how hard a problem is for gradient descent, and what would help"),
     "list": ("._list", "what is registered: problems, operators, networks, optimisers, methods"),
     "data": ("._data", "make data sets of families in parallel; look through files of data"),
     "info": ("._files", "what a solution file holds: fields, errors, provenance"),
     "export": ("._files", "convert a solution to HDF5, XDMF, VTU, netCDF or CSV"),
     "plot": ("._files", "draw a solution"),
+    "sample": ("._sample", "draw an ensemble of fields from a trained generative model"),
     "doctor": ("._doctor", "versions, devices, precision, and whether this installation works"),
 }
 """Command to its module, which has a function of the command's name, and what it does."""
@@ -56,8 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Levenberg-Marquardt then take twice as long. Two to this power is the number of cycles to spin; it is read when
     # NumPy is first imported.
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
+    return shown(lambda: _run(words))
+
+
+def shown(action: Callable[[], int]) -> int:
+    """Return an exit code: that of the action, or of the error of which the message is printed."""
     try:
-        code = _run(words)
+        code = action()
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -99,7 +107,7 @@ def _unknown(name: str) -> PdesolveError:
     from .. import registry
     from ._problem import is_file
 
-    if is_file(name) or name in registry.names("problems"):
+    if is_file(name) or name in {*registry.names("problems"), *registry.aliases("problems")}:
         return PdesolveError(f"unknown command {name!r}. Did you mean `pdesolve solve {name}`?")
     known = ("--help", "--version") if name.startswith("-") else COMMANDS
     return UnknownNameError("option" if name.startswith("-") else "command", name, known)

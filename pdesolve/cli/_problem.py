@@ -36,7 +36,8 @@ def find_problem(word: str) -> tuple[str, type, Path | None]:
                 "no problem is registered, which happens when pdesolve is run from its source without being "
                 "installed: `pip install -e .`"
             )
-        return word, registry.load("problems", word), None
+        name = registry.resolve("problems", word)
+        return name, registry.load("problems", name), None
     path = Path(match["path"])
     return path.stem, problem_class(path, match["name"]), path
 
@@ -90,13 +91,14 @@ def problem_class(path: Path, name: str | None = None) -> type:
 
 def _problems(module) -> dict[str, type]:
     from ..family import AbstractFamily
+    from ..multiscale.structure import AbstractStructure
     from ..problem import AbstractProblem
 
     return {
         name: value
         for name, value in vars(module).items()
         if inspect.isclass(value)
-        and issubclass(value, AbstractProblem | AbstractFamily)
+        and issubclass(value, AbstractProblem | AbstractFamily | AbstractStructure)
         and value.__module__ == module.__name__
     }
 

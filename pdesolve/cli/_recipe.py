@@ -4,9 +4,9 @@ import argparse
 import dataclasses
 from typing import Any
 
-from .. import toml
+from .. import registry, toml
 from .._attribute_docs import attribute_docs
-from ..config import NetworkConfig, PointsConfig, Recipe, StageConfig
+from ..config import DataConfig, NetworkConfig, PointsConfig, Recipe, StageConfig
 from ..errors import PdesolveError
 from ._parser import integer, number
 
@@ -14,11 +14,14 @@ __all__ = ["FLAGS", "add_flags", "apply_flags"]
 
 FLAGS: dict[str, tuple[str, type, str, Any]] = {
     "method": ("method", Recipe, "METHOD", str),
+    "micro": ("method_options.micro", Recipe, "MODEL", str),
     "network": ("network.name", NetworkConfig, "NETWORK", str),
     "width": ("network.width", NetworkConfig, "N", integer),
     "depth": ("network.depth", NetworkConfig, "N", integer),
     "activation": ("network.activation", NetworkConfig, "NAME", str),
     "points": ("points.interior", PointsConfig, "N", integer),
+    "data": ("data.file", DataConfig, "FILE", str),
+    "test-data": ("data.test_file", DataConfig, "FILE", str),
     "windows": ("windows", Recipe, "N", integer),
     "optimiser": ("stages.optimiser", StageConfig, "OPTIMISER", str),
     "combine": ("stages.combine", StageConfig, "RULE", str),
@@ -32,6 +35,8 @@ FLAGS: dict[str, tuple[str, type, str, Any]] = {
 """Option to the key it sets, the dataclass that documents the key, placeholder and type."""
 
 OWN_WORDS = {
+    "method": "Registered method, or an operator to be learned (`pdesolve list methods`, `pdesolve list operators`).",
+    "micro": "Material of a structure: linear, nonlinear, fe:RVE, equino:FILE.",
     "optimiser": "Registered optimiser, or any optax one; leaves one stage (`pdesolve list optimisers`).",
     "combine": "Rule that makes one gradient of those of the loss terms (`pdesolve list combinations`); last stage.",
     "learning-rate": "Learning rate of an optimiser that has one (last stage).",
@@ -81,12 +86,22 @@ def apply_flags(recipe: Recipe, arguments: argparse.Namespace) -> Recipe:
             stage[name] = value
             continue
         try:
-            recipe = toml.merge(recipe, {table: {name: value}} if table else {name: value}, f"--{option}")
+            # A table of options would be replaced as a whole.
+            entry = {**recipe.method_options, name: value} if table == "method_options" else {name: value}
+            entry = {table: entry} if table else _learned(value) if option == "method" else entry
+            recipe = toml.merge(recipe, entry, f"--{option}")
         except PdesolveError as error:
             # The option says where; the table in which the key stands would only distract.
             raise PdesolveError(str(error).replace(f"in {table}: ", "")) from error
     stages = with_stage(recipe.stages, **stage) if stage else recipe.stages
     return dataclasses.replace(recipe, stages=stages, exact=recipe.exact and not arguments.soft)
+
+
+def _learned(method: str) -> dict[str, Any]:
+    """Return what `--method` sets: the name of an operator means that it is learned."""
+    if method in registry.names("operators") and method not in registry.names("methods"):
+        return {"method": "operator", "network": {"name": method}}
+    return {"method": method}
 
 
 def with_stage(

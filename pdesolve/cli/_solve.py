@@ -12,8 +12,9 @@ from ..config import Recipe, planned
 from ..errors import PdesolveError
 from ._console import show
 from ._exit import EXIT_CODES, OK, exit_code
-from ._jax import select_device, set_precision
-from ._parser import Parser, number
+from ._jax import emulate_devices, mesh_of, select_device, set_precision
+from ._own_data import named_file, own_family, suited, warnings_told
+from ._parser import Parser, integer, number
 from ._problem import find_problem, is_file, user_errors
 from ._recipe import add_flags, apply_flags
 from ._restate import restate
@@ -23,7 +24,7 @@ __all__ = ["solve"]
 ASKED = "asked.toml"
 """The configuration as it was asked for, from which `--resume` continues; `run.toml` is what was done."""
 
-RESERVED = ("config", "device", "help", "out", "print-config", "quiet", "resume", "tensorboard")
+RESERVED = ("config", "device", "help", "host-devices", "mesh", "out", "print-config", "quiet", "resume", "tensorboard")
 
 EXAMPLES = """examples:
   pdesolve solve burgers                                    by its own recipe
@@ -34,10 +35,15 @@ EXAMPLES = """examples:
   pdesolve solve burgers --print-config > my.toml           what can be set, with comments
   pdesolve solve burgers --config my.toml                   the file states what differs; options override it
   pdesolve solve --config runs/burgers/run.toml             repeat a run
+  pdesolve solve darcy_2d --data FILE                       samples of a file (PDEBench, The Well, .npz, .mat)
+  pdesolve solve --data FILE                                ... whatever they are samples of
+  pdesolve solve burgers --mesh data=4                      divide the samples over four devices
+  pdesolve solve cook_membrane --micro linear               a structure of another material
   pdesolve solve burgers --resume                           continue an interrupted run"""
 
 FILES = """files in the run directory:
   NAME.h5, NAME.xdmf   the solution: h5py, xarray, ParaView (`pdesolve info`, `pdesolve export`)
+  companions/          further fields of a structure: at Gauss points, inside micro models
   NAME.png             solution, reference, error, convergence; absent if the solve failed
   run.toml             what was done: repeats the run by --config
   asked.toml           what was asked for: --resume continues with it
@@ -51,15 +57,18 @@ def solve(words: Sequence[str]) -> int:
     source = early.config or ""
     config = toml.load(source) if source else {}
     word = word or config.get("problem")
-    if word is None:
+    data = early.data or named_file(config)
+    if word is None and data is None:
         parser = _parser("pdesolve solve", "", {}, None)
         parser.parse(rest)  # --help ends here
         known = ", ".join(registry.names("problems"))
         raise PdesolveError(f"no problem given: `pdesolve solve NAME` or `pdesolve solve FILE.py`. Known: {known}.")
     # Before the problem's module makes arrays; its recipe may ask for float32 below.
+    emulate_devices(early.host_devices)
     select_device(early.device)
     set_precision("float64")
-    name, cls, path = find_problem(word)
+    own = None if data is None else own_family(word, data)
+    name, cls, path = find_problem(str(word)) if own is None else (*own, None)
     with user_errors(path):
         return _solve_problem(name, cls, path, rest, config, source)
 
@@ -71,6 +80,7 @@ def _solve_problem(
 
     declared = parameters_of(cls)
     options = {_option(parameter): parameter for parameter in declared}
+    words = _grouped(words, getattr(cls, "parameter_groups", {}))
     problem = with_parameters(cls, {})
     title = (cls.__doc__ or "").strip().partition("\n")[0]
     arguments = _parser(f"pdesolve solve {path or name}", title, options, problem).parse(words)
@@ -86,7 +96,7 @@ def _solve_problem(
         _same_parameters(stated, given, out)
     values = {p: _typed(p, v, getattr(problem, p)) for p, v in {**stated, **given}.items()}
     problem = with_parameters(cls, values)
-    recipe = apply_flags(toml.merge(problem.recipe(), config, source), arguments)
+    recipe = suited(apply_flags(toml.merge(problem.recipe(), config, source), arguments), config)
     if arguments.print_config:
         print(restate(name, problem, recipe), end="")
         return OK
@@ -97,12 +107,16 @@ def _run(name: str, problem: Any, recipe: Recipe, out: Path, arguments: argparse
     from ..problem import parameters_of
 
     set_precision(recipe.precision)
+    from ..distributed import is_writer
     from ..solving import solve as engine
 
+    mesh, writes = mesh_of(arguments.mesh, arguments.device), is_writer()
+    quiet = arguments.quiet or not writes
     out.mkdir(parents=True, exist_ok=True)
     values = {parameter: getattr(problem, parameter) for parameter in parameters_of(problem)}
     recipe = planned(recipe)
-    with _asking(out / ASKED, toml.dumps(name, values, recipe), out / "checkpoint"):
+    asked = _asking(out / ASKED, toml.dumps(name, values, recipe), out / "checkpoint")
+    with warnings_told(), asked if writes else contextlib.nullcontext():
         solution = engine(
             problem,
             recipe,
@@ -110,12 +124,13 @@ def _run(name: str, problem: Any, recipe: Recipe, out: Path, arguments: argparse
             out=out,
             resume=arguments.resume,
             tensorboard=arguments.tensorboard,
-            quiet=arguments.quiet,
+            quiet=quiet,
+            mesh=mesh,
         )
     code = exit_code(solution.status)
-    if not arguments.quiet:
+    if not quiet:
         show(solution.table(), f"files in {out}")
-    elif code != OK:
+    elif code != OK and writes:
         print(f"{name}: {solution.status}; see {out / 'summary.json'}", file=sys.stderr)
     return code
 
@@ -154,10 +169,24 @@ def _problem_word(words: Sequence[str]) -> tuple[str | None, list[str]]:
     may as well be the value of an option which only that problem has.
     """
     for index, word in enumerate(words):
-        known = is_file(word) or word in registry.names("problems")
+        known = is_file(word) or word in {*registry.names("problems"), *registry.aliases("problems")}
         if not word.startswith("-") and (index == 0 or known):
             return word, [*words[:index], *words[index + 1 :]]
     return None, list(words)
+
+
+def _grouped(words: Sequence[str], groups: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Replace an option that takes several parameters together, `--strain XX YY XY`, by one for each of them."""
+    words = list(words)
+    for group, parameters in groups.items():
+        while f"--{group}" in words:
+            at = words.index(f"--{group}")
+            values = words[at + 1 : at + 1 + len(parameters)]
+            if len(values) < len(parameters) or any(value.startswith("--") for value in values):
+                raise PdesolveError(f"--{group} takes {len(parameters)} numbers: {', '.join(parameters)}.")
+            given = [f"--{_option(name)}={value}" for name, value in zip(parameters, values, strict=True)]
+            words[at : at + 1 + len(parameters)] = given
+    return words
 
 
 def _early(words: Sequence[str]) -> argparse.Namespace:
@@ -165,6 +194,8 @@ def _early(words: Sequence[str]) -> argparse.Namespace:
     parser = Parser(prog="pdesolve solve", add_help=False)
     parser.add_argument("--config")
     parser.add_argument("--device")
+    parser.add_argument("--host-devices", type=integer)
+    parser.add_argument("--data")
     return parser.parse_known_args(list(words))[0]
 
 
@@ -216,6 +247,8 @@ def _parser(prog: str, title: str, options: Mapping[str, str], problem: Any) -> 
     run.add_argument("--out", metavar="DIR", help="run directory; default: runs/NAME")
     run.add_argument("--resume", action="store_true", help="continue the run in the run directory, as it was asked for")
     run.add_argument("--device", metavar="NAME", help="cpu, gpu, tpu, or one of several: gpu:1; default: the fastest")
+    run.add_argument("--mesh", metavar="data=N", help="divide samples over N devices; default: one device")
+    run.add_argument("--host-devices", type=integer, metavar="N", help="emulate N devices on the CPU, to try a mesh")
     run.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard")
     run.add_argument("--quiet", action="store_true", help="no progress meter and no table")
     return parser

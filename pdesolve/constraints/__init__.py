@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from .hard_constraint import HardConstraint as HardConstraint
     from .minimise import ConstrainedResult as ConstrainedResult
     from .minimise import minimise_constrained as minimise_constrained
+    from .pointwise_least_squares import PointwiseLeastSquares as PointwiseLeastSquares
+    from .pointwise_least_squares import stationarity as stationarity
+    from .pointwise_least_squares import weights_of_least_squares as weights_of_least_squares
     from .saddle import ConditionalPenalty as ConditionalPenalty
     from .saddle import DualAscent as DualAscent
     from .saddle import PrimalDual as PrimalDual
@@ -25,9 +28,12 @@ __getattr__, __dir__, __all__ = attach(
         "ConstrainedResult": ".minimise",
         "DualAscent": ".saddle",
         "HardConstraint": ".hard_constraint",
+        "PointwiseLeastSquares": ".pointwise_least_squares",
         "PrimalDual": ".saddle",
         "SketchedNewton": ".sketched_newton",
         "TrustRegionSQP": ".trust_region_sqp",
         "minimise_constrained": ".minimise",
+        "stationarity": ".pointwise_least_squares",
+        "weights_of_least_squares": ".pointwise_least_squares",
     },
 )

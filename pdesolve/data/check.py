@@ -7,16 +7,22 @@ import os
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import xarray as xr
 
 from .. import io
 from ..errors import PdesolveError
+from .reading import read_data
+from .scan import not_finite, sample_digests
+from .source import DataFile
 
 __all__ = ["Findings", "check_data"]
 
 _NAMED = 8
 """Samples that a finding names; it counts all of them."""
+_BLOCK = 64
+"""Samples of a file of another layout that are looked at together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +45,15 @@ def check_data(path: str | os.PathLike) -> Findings:
     be); coordinates that do not grow by equal steps; samples that occur twice; fewer samples than were asked for. Equal
     means equal to the last bit, of the inputs where there are some.
 
+    Of the other layouts that `read_data` knows the same is looked for; a grid that is not uniform is refused there.
+
     Raises:
         PdesolveError: If there is no such file.
     """
     if not Path(path).is_file():
         raise PdesolveError(f"{path}: no such file.")
+    if _is_foreign(path):
+        return _check_foreign(path)
     try:
         dataset, header = io.read(path)
         lines = io.to_lines(io.describe(path))
@@ -128,3 +138,53 @@ def _count(samples: np.ndarray, total: int) -> str:
 def _list(entries: Any) -> str:
     shown = ", ".join(str(entry) for entry in entries[:_NAMED])
     return shown + (f" and {len(entries) - _NAMED} more" if len(entries) > _NAMED else "")
+
+
+def _is_foreign(path: str | os.PathLike) -> bool:
+    """Say whether a file is none of ours; one that cannot be opened may have been."""
+    if not h5py.is_hdf5(path):
+        return True
+    try:
+        with h5py.File(path, "r") as file:
+            return "pdesolve_format" not in file.attrs
+    except (OSError, RuntimeError):
+        return False
+
+
+def _check_foreign(path: str | os.PathLike) -> Findings:
+    """Look through a file of another layout, some samples at a time."""
+    try:
+        file = read_data(path)
+        return Findings(_described(file), _faults(file))
+    except PdesolveError as error:
+        return Findings([], [str(error).removeprefix(f"{path}: ")])
+
+
+def _described(file: DataFile) -> list[str]:
+    lines = [f"{file.path}: layout {file.layout}, {file.samples} samples"]
+    lines += [f"  {name} = {value}" for name, value in file.parameters.items()]
+    axes = ", ".join(f"{axis} {len(points)}" for axis, points in file.space.items())
+    for variable in file.variables:
+        time = f"time {len(file.times)}, " if variable.in_time else ""
+        lines.append(f"  {variable.name} (sample {file.samples}, {time}{axes}), {variable.role}")
+    coordinates = {"time": file.times, **file.space} if len(file.times) > 1 else file.space
+    return lines + [f"  {axis}: {len(p)} from {p[0]:.6g} to {p[-1]:.6g}" for axis, p in coordinates.items()]
+
+
+def _faults(file: DataFile) -> list[str]:
+    """Samples that are not finite, and samples that give the same as an earlier one."""
+    wrong: dict[str, list[int]] = {variable.name: [] for variable in file.variables}
+    given = [v for v in file.variables if v.role == "input"] or list(file.variables)
+    seen: dict[bytes, int] = {}
+    pairs = []
+    for start in range(0, file.samples, _BLOCK):
+        stop = min(start + _BLOCK, file.samples)
+        values = {variable.name: file.load(variable.name, start, stop) for variable in file.variables}
+        for name, block in values.items():
+            wrong[name] += (start + not_finite(block)).tolist()
+        for sample, digest in enumerate(sample_digests(*(values[v.name] for v in given)), start=start):
+            if (first := seen.setdefault(digest, sample)) != sample:
+                pairs.append(f"{sample} is {first}")
+    faults = [f"{n}: {_count(np.array(s), file.samples)} not finite: {_list(s)}" for n, s in wrong.items() if s]
+    what = "inputs of samples" if any(v.role == "input" for v in given) else "samples"
+    return faults + ([f"{what} that occur twice: {_list(pairs)}"] if pairs else [])

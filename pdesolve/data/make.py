@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK", "make_data"]
 
 BLOCK = 64
-"""Samples generated at a time, by one process."""
+"""Samples generated at a time, by one process, unless a family says otherwise."""
 
 _ASKED = "asked.json"
 _ONE_THREAD = {
@@ -46,6 +47,7 @@ class _Block(NamedTuple):
     count: int
     resolution: int
     seed: int
+    first: int
 
     @property
     def name(self) -> str:
@@ -68,11 +70,14 @@ def make_data(
 ) -> Path:
     """Generate samples of a family, and write them to one HDF5 file in The Well's layout.
 
-    Samples come in blocks of 64. Block b is `family.generate` with a seed derived from `seed` and b, so that samples
-    do not depend on the number of processes, and sample k not on how many there are. Each finished block is kept in the
-    directory `PATH.parts`; the same call continues an interrupted one, with any number of processes, and numbers come
-    out bit for bit as without the interruption (on the same machine and versions). The file appears when all blocks
-    are there, complete; the directory is then removed. A complete file of the same request is left as it is.
+    Samples come in blocks of `family.block`, as a rule 64. Block b is `family.generate` with a seed derived from `seed`
+    and b, so that samples do not depend on the number of processes, and sample k not on how many there are. Each
+    finished block is kept in the directory `PATH.parts`; the same call continues an interrupted one, with any number of
+    processes, and numbers come out bit for bit as without the interruption (on the same machine and versions). The file
+    appears when all blocks are there, complete; the directory is then removed. A complete file of the same request is
+    left as it is.
+
+    What a family gives beside its functions (`FamilyData.arrays`) is in the group `arrays`.
 
     Processes are started afresh (`spawn`), so that a script that calls this needs `if __name__ == "__main__":`.
 
@@ -113,23 +118,24 @@ def make_data(
         _same_file(path, asked | {"samples": samples})
         return path
     parts = _directory(path, asked)
-    blocks = _blocks(samples, resolution, seed)
+    blocks = _blocks(samples, resolution, seed, family.block)
     _generate(family, blocks, parts, processes, progress or (lambda done, total: None))
     _write(path, family, [parts / block.name for block in blocks], asked | {"samples": samples}, dict(provenance or {}))
     shutil.rmtree(parts)
     return path
 
 
-def _blocks(samples: int, resolution: int, seed: int) -> list[_Block]:
+def _blocks(samples: int, resolution: int, seed: int, size: int = BLOCK) -> list[_Block]:
     """Split the samples; seeds have 63 bits, so that no two of them are equal by chance."""
     return [
         _Block(
             index=index,
-            count=min(BLOCK, samples - BLOCK * index),
+            count=min(size, samples - size * index),
             resolution=resolution,
             seed=int(np.random.SeedSequence([seed, index]).generate_state(1, np.uint64)[0] >> np.uint64(1)),
+            first=size * index,
         )
-        for index in range(math.ceil(samples / BLOCK))
+        for index in range(math.ceil(samples / size))
     ]
 
 
@@ -226,20 +232,21 @@ def _begin(module: str, source: str | None) -> None:
 
 def _make_block(family: "AbstractFamily", block: _Block, parts: Path) -> None:
     """Generate a block and write it, whole or not at all."""
-    where = f"samples {BLOCK * block.index} to {BLOCK * block.index + block.count - 1}"
+    where = f"samples {block.first} to {block.first + block.count - 1}"
     try:
         data = family.generate(block.count, block.resolution, block.seed)
     except (PdesolveError, ArithmeticError, np.linalg.LinAlgError, RuntimeError) as error:
         # In words: not every error can be sent to another process.
         raise PdesolveError(f"{where}: {error}") from None
     arrays = {"outputs": data.outputs} if data.inputs is None else {"inputs": data.inputs, "outputs": data.outputs}
-    for word, values in arrays.items():
+    for word, values in (arrays | dict(data.arrays)).items():
         if not np.isfinite(values).all():
             raise PdesolveError(f"{where}: {word} are not finite; the solver does not suit these parameters.")
     numbers = {"error_bound": data.error_bound, "seconds": data.seconds}
     axes = {f"axis_{axis}": values for axis, values in data.coordinates.items()}
+    beside = {f"beside_{key}": values for key, values in data.arrays.items()}
     with io.atomic(parts / block.name) as temporary, open(temporary, "wb") as file:
-        np.savez(file, **arrays, **numbers, **axes)  # pyright: ignore[reportArgumentType]
+        np.savez(file, **arrays, **numbers, **axes, **beside)  # pyright: ignore[reportArgumentType]
 
 
 def _write(
@@ -261,7 +268,13 @@ def _write(
     dataset = xr.Dataset(fields, coords=dict(zip(dims[1:], axes.values(), strict=True)), attrs=attributes)
     # As text: the file's provenance is for any reader, and this is compared as a whole.
     provenance = provenance | {"data": json.dumps(asked)}
-    io.write(path, dataset, name=asked["family"], provenance=provenance, parameters=asked["parameters"])
+    with io.atomic(path) as temporary:
+        io.write(temporary, dataset, name=asked["family"], provenance=provenance, parameters=asked["parameters"])
+        beside = [key for key in parts[0] if key.startswith("beside_")]
+        with h5py.File(temporary, "a") as file:
+            for key in beside:
+                values = np.concatenate([part[key] for part in parts])
+                file.create_dataset(f"arrays/{key.removeprefix('beside_')}", data=values)
 
 
 def _load(file: Path) -> dict[str, np.ndarray]:

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
+from .. import registry
 from ..config import Recipe, StageConfig
 from ..errors import PdesolveError, UnknownNameError
 from ..family import AbstractFamily, FamilyData
@@ -17,17 +18,28 @@ from ..fit import Stage, fit
 from ..method import AbstractMethod, Outcome, identity, refuse_points, refuse_pointwise_settings, resolved
 from ..objective import Objective
 from ..optim import build_stage_optimiser
+from .dit import DiT
 from .flow_map import FlowMap, generate
+from .mlp_velocity import MLPVelocity
 from .objective import VelocityField, flow_matching_block
+from .operator_velocity import operator_velocity
 from .paths import LinearPath
-from .sampling import check_sampling
+from .sampling import Integral, check_sampling
 from .statistics import distribution_errors
 from .velocity import SpectralVelocity
 
-__all__ = ["NETWORKS", "FlowMatchingMethod"]
+__all__ = [
+    "NETWORKS",
+    "FlowMatchingMethod",
+    "build_velocity",
+    "family_data",
+    "fields_dataset",
+    "flow_stage",
+    "why_failed",
+]
 
-NETWORKS = {"spectral_velocity": SpectralVelocity}
-"""Velocity fields by the recipe's `network.name`. Coordinate networks map points and cannot stand here."""
+NETWORKS = {"dit": DiT, "mlp_velocity": MLPVelocity, "spectral_velocity": SpectralVelocity}
+"""Velocity fields by the recipe's `network.name`, beside operators. Coordinate networks map points: not here."""
 STORED = 32
 """Generated fields, and as many of the data, which are stored."""
 CHUNK = 100
@@ -46,7 +58,7 @@ class FlowMatchingMethod(AbstractMethod):
     sigma_min: float = eqx.field(static=True, default=0.0)
     """Share of the noise left at the end of the path."""
     solver: str = eqx.field(static=True, default="heun")
-    """`euler`, `heun` or `dopri5`."""
+    """`euler`, `heun`, `adams_bashforth` or `dopri5`."""
     num_steps: int = eqx.field(static=True, default=25)
     """Steps from noise to data."""
 
@@ -61,7 +73,7 @@ class FlowMatchingMethod(AbstractMethod):
         if recipe.weights:
             raise UnknownNameError("loss term in `weights`", next(iter(recipe.weights)), [])
         skeleton = self.skeleton(problem, recipe)
-        train, held_out, further = _data(problem, recipe)
+        train, held_out, further = family_data(problem, recipe)
         model = _normalised_to(skeleton, train.outputs)
         fields = jax.vmap(model.normalise)(jnp.asarray(train.outputs, dtype=model.mean.dtype))
         result = fit(
@@ -72,27 +84,30 @@ class FlowMatchingMethod(AbstractMethod):
             checkpoint=monitor.checkpoint,
             resume=monitor.resume,
             identity=identity(problem, recipe),
+            mesh=monitor.mesh,
         )
         model = eqx.tree_at(lambda m: m.velocity, model, result.trainables)
         key, shape = jax.random.fold_in(jax.random.key(recipe.seed), 1), train.outputs.shape[1:]
-        generated, evaluations = generate(
-            model, key, recipe.data.test, shape, solver=self.solver, num_steps=self.num_steps
-        )
+        generated, evaluations = self.sample(model, key, recipe.data.test, shape)
         generated = np.asarray(generated)
         measures = _measures(model, generated, held_out.outputs, further.outputs, recipe.seed)
         return Outcome(
-            dataset=_dataset(problem.field_names, generated, held_out),
+            dataset=fields_dataset(problem.field_names, generated, held_out),
             verdict={
                 "relative_l2": None,  # fields drawn at random have no partner to be compared with
                 "reference_error": held_out.error_bound,
                 "measures": measures | {"function_evaluations": float(np.mean(evaluations))},
-                **_failure(generated, measures),
+                **why_failed(generated, measures),
             },
             recipe=resolved(recipe, result.steps),
             verified=True,
             fit=result,
             model=model,
         )
+
+    def sample(self, model: FlowMap, key: PRNGKeyArray, num_samples: int, shape: tuple[int, ...]) -> Integral:
+        """Return fields of a trained model and the evaluations of each; `shape` is that of one field."""
+        return generate(model, key, num_samples, shape, solver=self.solver, num_steps=self.num_steps)
 
     def skeleton(self, problem, recipe):
         """Return an untrained flow map which leaves fields as they are scaled."""
@@ -102,7 +117,7 @@ class FlowMatchingMethod(AbstractMethod):
                 "For a single problem use method 'pinn'."
             )
         channels = len(problem.field_names)
-        velocity = _build_velocity(recipe, channels)
+        velocity = build_velocity(recipe, channels, len(problem.coordinates))
         dtype = jax.dtypes.canonicalize_dtype(recipe.precision)
         return FlowMap(velocity, jnp.zeros(channels, dtype), jnp.ones(channels, dtype))
 
@@ -112,10 +127,11 @@ class FlowMatchingMethod(AbstractMethod):
 
     def _stages(self, recipe: Recipe, fields: Float[Array, "sample channel *grid"]) -> list[Stage]:
         block = flow_matching_block(fields, recipe.data.batch, LinearPath(self.sigma_min))
-        return [_stage(config, Objective((block,))) for config in recipe.stages]
+        return [flow_stage(config, Objective((block,))) for config in recipe.stages]
 
 
-def _stage(config: StageConfig, objective: Objective) -> Stage:
+def flow_stage(config: StageConfig, objective: Objective) -> Stage:
+    """Return a stage of training as the recipe describes it; a `PdesolveError` if it has a target error."""
     if config.target is not None:
         raise PdesolveError(
             f"a flow has no relative L2 error that could fall to `target` ({config.target:g}); "
@@ -131,27 +147,32 @@ def _stage(config: StageConfig, objective: Objective) -> Stage:
     )
 
 
-def _build_velocity(recipe: Recipe, channels: int) -> VelocityField:
-    """Return the velocity field which the recipe names.
+def build_velocity(recipe: Recipe, channels: int, num_dims: int = 1) -> VelocityField:
+    """Return the velocity field which the recipe names: one of `NETWORKS`, or an operator that is told the time.
 
     Raises:
         UnknownNameError: If there is none of that name, or it has no such option.
     """
-    network = recipe.network
+    network, operators = recipe.network, registry.names("operators")
+    if network.name not in (*NETWORKS, *operators):
+        raise UnknownNameError("velocity field", network.name, [*NETWORKS, *operators])
     if network.name not in NETWORKS:
-        raise UnknownNameError("velocity field", network.name, NETWORKS)
+        return operator_velocity(network, channels, num_dims, key=jax.random.key(recipe.seed), dtype=recipe.precision)
     constructor = NETWORKS[network.name]
     options: dict[str, Any] = dict(network.options)
     sizes = {"width": network.width, "depth": network.depth, "activation": network.activation}
-    accepted = {*inspect.signature(constructor).parameters} - {"channels", "key", "dtype", *sizes}
+    parameters = inspect.signature(constructor).parameters
+    grid = {"points": recipe.data.resolution, "num_dims": num_dims}
+    grid = {name: size for name, size in grid.items() if name in parameters}  # of a network bound to its grid
+    accepted = {*parameters} - {"channels", "points", "num_dims", "key", "dtype", *sizes}
     for option in options:
         if option not in accepted:
             raise UnknownNameError(f"option of velocity field {network.name!r}", option, accepted)
     key = jax.random.key(recipe.seed)
-    return constructor(channels, key=key, dtype=recipe.precision, **(sizes | options))
+    return constructor(channels, key=key, dtype=recipe.precision, **(grid | sizes | options))
 
 
-def _data(family: AbstractFamily, recipe: Recipe) -> tuple[FamilyData, FamilyData, FamilyData]:
+def family_data(family: AbstractFamily, recipe: Recipe) -> tuple[FamilyData, FamilyData, FamilyData]:
     """Return training data, held-out data and further data of the same number, all independent."""
     data = recipe.data
     seeds = map(int, np.random.SeedSequence(recipe.seed).generate_state(3))
@@ -185,7 +206,7 @@ def _measures(
     return {name + suffix: rows[suffix][name] for name in rows[""] for suffix in columns}
 
 
-def _failure(generated: np.ndarray, measures: dict[str, float]) -> dict[str, str]:
+def why_failed(generated: np.ndarray, measures: dict[str, float]) -> dict[str, str]:
     """Return the reason why the result must not count as solved, if there is one."""
     if not np.isfinite(generated).all():
         return {"failed": "generated fields are not finite; train longer or with a lower learning rate"}
@@ -199,7 +220,7 @@ def _failure(generated: np.ndarray, measures: dict[str, float]) -> dict[str, str
     return {}
 
 
-def _dataset(names: tuple[str, ...], generated: np.ndarray, held_out: FamilyData) -> xr.Dataset:
+def fields_dataset(names: tuple[str, ...], generated: np.ndarray, held_out: FamilyData) -> xr.Dataset:
     """Return generated fields by name, and as many of the data as `NAME_data`."""
     rename = {"t": "time"}
     coordinates = {rename.get(name, name): values for name, values in held_out.coordinates.items()}

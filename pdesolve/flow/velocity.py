@@ -12,7 +12,7 @@ from ..errors import PdesolveError
 from ..nets import Dense, make_activation, make_dense
 from ..nets.network import check_sizes, float_dtype
 
-__all__ = ["SpectralVelocity"]
+__all__ = ["SpectralVelocity", "time_features"]
 
 _FASTEST = 64.0
 """Largest angular frequency of the time code: features from one slow turn over [0, 1] to a tenth of a unit."""
@@ -116,7 +116,7 @@ class SpectralVelocity(eqx.Module):
             )
         activation = make_activation(self.activation, x.dtype)
         b = jax.lax.rsqrt(t**2 + (1.0 - t) ** 2)
-        code = self.code[1](activation(self.code[0](_time_features(t, self.code[0].weight.shape[1]))))
+        code = self.code[1](activation(self.code[0](time_features(t, self.code[0].weight.shape[1]))))
         h = _each(self.lift, b * x)
         for block in self.blocks:
             h = block(h, activation(code), activation)
@@ -141,7 +141,7 @@ def _make_block(width: int, modes: int, depth: int, *, key: PRNGKeyArray, dtype:
     )
 
 
-def _time_features(t: Float[Array, ""], size: int) -> Float[Array, " size"]:
+def time_features(t: Float[Array, ""], size: int) -> Float[Array, " size"]:
     """Return sines and cosines of t at frequencies in geometric progression."""
     angles = jnp.geomspace(1.0, _FASTEST, size // 2, dtype=t.dtype) * t
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .info import describe as describe
     from .info import to_lines as to_lines
     from .points import write_points as write_points
+    from .points import write_points_dataset as write_points_dataset
     from .xdmf import write_xdmf as write_xdmf
 
 __getattr__, __dir__, __all__ = attach(
@@ -28,6 +29,7 @@ __getattr__, __dir__, __all__ = attach(
         "to_lines": ".info",
         "write": ".hdf5",
         "write_points": ".points",
+        "write_points_dataset": ".points",
         "write_xdmf": ".xdmf",
     },
 )

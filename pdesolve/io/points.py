@@ -17,7 +17,7 @@ from ..errors import PdesolveError, UnknownNameError
 from . import _header
 from ._sink import new_hdf5
 
-__all__ = ["CELL_TYPES", "points_dataset", "write_points"]
+__all__ = ["CELL_TYPES", "points_dataset", "write_points", "write_points_dataset"]
 
 CELL_TYPES = {"line": 2, "triangle": 3, "quad": 4, "tetra": 4, "hexahedron": 8, "triangle6": 6, "tetra10": 10}
 """Nodes of a cell, by meshio's names."""
@@ -88,6 +88,50 @@ def write_points(
                 group[field].attrs["units"] = units[field]
         _header.write_provenance(file, provenance)
         _header.write_model(file, model, model_header)
+
+
+def write_points_dataset(
+    path: str | os.PathLike,
+    dataset: xr.Dataset,
+    *,
+    name: str,
+    provenance: Mapping[str, Any],
+    parameters: Mapping[str, float] | None = None,
+    model: bytes | None = None,
+    model_header: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a dataset on points by `write_points`; `pdesolve.io.read` gives it back.
+
+    Args:
+        path: The file, replaced if it exists.
+        dataset: `points (point, axis)`, optionally `cells (cell, vertex)` with the attribute `cell_type`, a coordinate
+            `time`, and fields `([time,] point [, component])` with the attribute `units`.
+        name: Name of the problem.
+        provenance: As in `pdesolve.io.write`.
+        parameters: Physical parameters, one number each.
+        model: Serialised leaves of the model.
+        model_header: What is needed to rebuild the model.
+
+    Raises:
+        PdesolveError: If a shape does not fit, or the file cannot be written.
+    """
+    fields = {str(field): values for field, values in dataset.data_vars.items() if field not in ("points", "cells")}
+    cells = dataset.get("cells")
+    write_points(
+        path,
+        dataset["points"].values,
+        None if cells is None else cells.values,
+        {field: values.values for field, values in fields.items()},
+        name=name,
+        provenance=provenance,
+        time=dataset["time"].values if "time" in dataset.coords else None,
+        cell_type=None if cells is None else cells.attrs.get("cell_type"),
+        units={field: values.attrs["units"] for field, values in fields.items() if "units" in values.attrs},
+        attributes={str(key): value for key, value in dataset.attrs.items()},
+        parameters=parameters,
+        model=model,
+        model_header=model_header,
+    )
 
 
 def _dims(field: str, shape: tuple[int, ...], num_points: int, time: np.ndarray | None) -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .periodic import PeriodicEmbedding as PeriodicEmbedding
     from .pirate_net import PirateNet as PirateNet
     from .scaled import ScaledNetwork as ScaledNetwork
+    from .separable import Separable as Separable
 
 __getattr__, __dir__, __all__ = attach(
     __name__,
@@ -33,6 +34,7 @@ __getattr__, __dir__, __all__ = attach(
         "PeriodicEmbedding": ".periodic",
         "PirateNet": ".pirate_net",
         "ScaledNetwork": ".scaled",
+        "Separable": ".separable",
         "make_activation": ".activation",
         "make_dense": ".dense",
     },

@@ -1,5 +1,6 @@
 """Random Fourier features, and a perceptron on them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -21,22 +22,27 @@ class FourierEmbedding(eqx.Module):
     Args:
         in_size: Entries of a point.
         num_features: Number of frequencies; there are twice as many features.
-        scale: Standard deviation of the angular frequencies, positive.
+        scale: Standard deviation of the angular frequencies, positive; one, or one for each entry.
         key: Random key of the frequencies.
         dtype: Type of the frequencies.
 
     Raises:
-        PdesolveError: If a size is less than 1 or `scale` is not positive.
+        PdesolveError: If a size is less than 1, or `scale` is not positive or of another length.
     """
 
     frequencies: Fixed
     """Of an array `(num_features, in)`."""
 
-    def __init__(self, in_size: int, num_features: int, scale: float, *, key: PRNGKeyArray, dtype: Any):
+    def __init__(
+        self, in_size: int, num_features: int, scale: float | Sequence[float], *, key: PRNGKeyArray, dtype: Any
+    ):
         check_sizes(in_size=in_size, num_features=num_features)
-        if not scale > 0:
-            raise PdesolveError(f"`scale` must be positive, got {scale}.")
-        self.frequencies = Fixed(scale * jax.random.normal(key, (num_features, in_size), dtype))
+        scales = (scale,) * in_size if isinstance(scale, int | float) else tuple(scale)
+        if len(scales) != in_size or not all(value > 0 for value in scales):
+            raise PdesolveError(f"`scale` must be positive, one number or {in_size}, got {scale}.")
+        self.frequencies = Fixed(
+            jnp.asarray(scales, dtype)[None] * jax.random.normal(key, (num_features, in_size), dtype)
+        )
 
     def __call__(self, point: Float[Array, " in"]) -> Float[Array, " 2*num_features"]:
         """Return the cosines, then the sines."""
@@ -57,14 +63,14 @@ class FourierFeatures(AbstractNetwork):
         depth: Number of hidden layers.
         activation: `tanh`, `sin`, `swish`, `gelu`, or `adaptive_` before one of them.
         num_features: Number of random frequencies.
-        scale: Standard deviation of the angular frequencies.
+        scale: Standard deviation of the angular frequencies; one, or one for each entry.
         factorised: Whether weights are factorised (`FactorisedDense`).
         key: Random key of the parameters.
         dtype: Type of the parameters; JAX's default floating-point type where None.
 
     Raises:
         UnknownNameError: If there is no such activation.
-        PdesolveError: If a size is less than 1 or `scale` is not positive.
+        PdesolveError: If a size is less than 1, or `scale` is not positive or of another length.
 
     References:
         Tancik et al., NeurIPS (2020); Wang, Wang, Perdikaris, Comput. Methods Appl. Mech. Engrg. 384 (2021) 113938, for
@@ -85,7 +91,7 @@ class FourierFeatures(AbstractNetwork):
         depth: int = 3,
         activation: str = "tanh",
         num_features: int = 32,
-        scale: float = 2.0,
+        scale: float | Sequence[float] = 2.0,
         factorised: bool = False,
         key: PRNGKeyArray,
         dtype: Any = None,

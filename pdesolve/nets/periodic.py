@@ -80,5 +80,6 @@ class PeriodicEmbedding(AbstractNetwork):
         period = self.periods[axis]
         if period is None:
             return value
-        phases = [(2 * math.pi * k / period) * value for k in range(1, self.harmonics + 1)]
-        return jnp.concatenate([function(phase) for phase in phases for function in (jnp.cos, jnp.sin)])
+        # All harmonics at once: one by one they take minutes to compile where there are many.
+        phases = jnp.asarray([2 * math.pi * k / period for k in range(1, self.harmonics + 1)], value.dtype) * value
+        return jnp.stack([jnp.cos(phases), jnp.sin(phases)], axis=1).reshape(-1)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from .._lazy import attach
 
 if TYPE_CHECKING:
+    from .averaging import Averaged as Averaged
+    from .averaging import Averaging as Averaging
     from .build import build_optimiser as build_optimiser
     from .build import build_stage_optimiser as build_stage_optimiser
     from .combine import DCGD as DCGD
@@ -51,6 +53,8 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "AbstractOptimiser": ".optimiser",
+        "Averaged": ".averaging",
+        "Averaging": ".averaging",
         "ConFIG": ".combine",
         "DCGD": ".combine",
         "DualProj": ".combine",

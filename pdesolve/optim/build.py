@@ -71,7 +71,7 @@ def build_stage_optimiser(stage: StageConfig) -> AbstractOptimiser:
     if stage.combine is None:
         if stage.combine_options:
             raise PdesolveError("`combine_options` belong to `combine`, which is not given.")
-        return optimiser
+        return _grouped(optimiser, stage)
     if not isinstance(optimiser, FirstOrder):
         raise PdesolveError(
             f"`combine` makes one gradient of several, but {stage.optimiser!r} follows more than a gradient. Use a "
@@ -81,7 +81,15 @@ def build_stage_optimiser(stage: StageConfig) -> AbstractOptimiser:
         raise PdesolveError(f"{stage.optimiser!r} has a rule of its own; leave out `combine`.")
     rule = registry.load("combinations", stage.combine)
     _check(f"combination {stage.combine!r}", stage.combine_options, inspect.signature(rule).parameters)
-    return FirstOrder(optimiser.transformation, rule(**stage.combine_options))
+    return _grouped(FirstOrder(optimiser.transformation, rule(**stage.combine_options)), stage)
+
+
+def _grouped(optimiser: AbstractOptimiser, stage: StageConfig) -> AbstractOptimiser:
+    if not stage.combine_groups:
+        return optimiser
+    if not isinstance(optimiser, FirstOrder) or optimiser.combine is None:
+        raise PdesolveError("`combine_groups` say what counts as one loss to a rule; give one by `combine`.")
+    return FirstOrder(optimiser.transformation, optimiser.combine, stage.combine_groups)
 
 
 def build_optimiser(name: str, options: Mapping[str, Any], *, steps: int | None = None) -> AbstractOptimiser:

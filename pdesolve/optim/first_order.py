@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import PyTree
 
-from .combine import AbstractRule
+from .combine import AbstractRule, group_terms
 from .optimiser import AbstractOptimiser, loss_metrics, require_losses
 
 __all__ = ["FirstOrder"]
@@ -20,21 +20,30 @@ class FirstOrder(AbstractOptimiser):
     Args:
         transformation: Any `optax.GradientTransformation`.
         combine: Rule that makes one gradient of the gradients of the terms; their sum if None.
+        groups: Names or patterns of the terms that count as one loss to `combine`, as `group_terms` takes them; each
+            term is a loss of its own if None.
         ascend: Optional pytree prefix of the parameters, True where the loss is to be made large (adversarial
             weights, multipliers): the sign of those gradients is turned.
     """
 
+    on_mesh = True
     transformation: optax.GradientTransformation = eqx.field(static=True)
     combine: AbstractRule | None = None
+    groups: tuple[tuple[str, ...], ...] | None = eqx.field(static=True, default=None)
     ascend: PyTree = None
 
     def check(self, objective):
         """Any outer function will do; constraints will not."""
         require_losses("a first-order optimiser", objective)
+        self._groups(objective)
+
+    def _groups(self, objective) -> tuple[tuple[str, ...], ...]:
+        names = [term.name for term in objective.terms]
+        return tuple((name,) for name in names) if self.groups is None else group_terms(names, self.groups)
 
     def init(self, evaluation, params):
         """Return optax's state, and that of the rule."""
-        rule = () if self.combine is None else self.combine.init(params, len(evaluation.objective.terms))
+        rule = () if self.combine is None else self.combine.init(params, len(self._groups(evaluation.objective)))
         return self.transformation.init(params), rule
 
     def step(self, evaluation, params, state):
@@ -44,11 +53,12 @@ class FirstOrder(AbstractOptimiser):
         if self.combine is None:
             (loss, (losses, aux)), gradient = evaluation.value_and_gradient(params)
         else:
-            losses, stacked, aux, fresh = self._gradients(evaluation, params, rule)
+            groups = self._groups(evaluation.objective)
+            losses, stacked, aux, fresh = self._gradients(evaluation, params, rule, groups)
             loss = jnp.asarray(sum(losses.values()))
-            traces = self._traces(evaluation, params, rule)
+            traces = self._traces(evaluation, params, rule, groups)
             gradient, rule, combined = self.combine.combine(
-                stacked, rule, jnp.stack(list(losses.values())), fresh=fresh, **traces
+                stacked, rule, _totals(losses, groups), fresh=fresh, **traces
             )
         if self.ascend is not None:
             gradient = jax.tree.map(
@@ -60,36 +70,33 @@ class FirstOrder(AbstractOptimiser):
         metrics = loss_metrics(loss, losses) | {"gradient_norm": optax.tree.norm(gradient), **combined, **_metrics(aux)}
         return optax.apply_updates(params, updates), (state, rule), metrics, aux.get("layer_state")
 
-    def _gradients(self, evaluation, params, rule) -> tuple[dict, PyTree, dict, Any]:
+    def _gradients(self, evaluation, params, rule, groups) -> tuple[dict, PyTree, dict, Any]:
         """Return losses, stacked gradients, aux, and which rows are of this step; zero where they are not."""
         assert self.combine is not None
         chosen = self.combine.renewed(rule, evaluation.context.step)
         if chosen is None:
-            losses, gradients, aux = evaluation.term_gradients(params)
-            return losses, jax.tree.map(lambda *leaves: jnp.stack(leaves), *gradients.values()), aux, None
-        names = [term.name for term in evaluation.objective.terms]
+            losses, gradients, aux = evaluation.group_gradients(params, groups)
+            return losses, jax.tree.map(lambda *leaves: jnp.stack(leaves), *gradients), aux, None
 
-        def one(name):  # a branch of its own for each term: only the chosen one's backward pass is run
-            return lambda params: evaluation.term_gradients(params, [name])[1][name]
+        def one(group):  # a branch of its own for each loss: only the chosen one's backward pass is run
+            return lambda params: evaluation.group_gradients(params, [group])[1][0]
 
-        stacked = jax.tree.map(lambda leaf: jnp.zeros((len(names), *leaf.shape), leaf.dtype), params)
+        stacked = jax.tree.map(lambda leaf: jnp.zeros((len(groups), *leaf.shape), leaf.dtype), params)
         for index in chosen:
-            gradient = jax.lax.switch(index, [one(name) for name in names], params)
+            gradient = jax.lax.switch(index, [one(group) for group in groups], params)
             stacked = jax.tree.map(lambda rows, leaf, i=index: rows.at[i].set(leaf), stacked, gradient)
         losses, aux = evaluation.term_losses(params)
-        return losses, stacked, aux, jnp.zeros(len(names), bool).at[chosen].set(True)
+        return losses, stacked, aux, jnp.zeros(len(groups), bool).at[chosen].set(True)
 
-    def _traces(self, evaluation, params, rule) -> dict[str, Any]:
+    def _traces(self, evaluation, params, rule, groups) -> dict[str, Any]:
         """Return the traces of tangent kernels as keyword, if the rule ever asks for them."""
         assert self.combine is not None
         asked = self.combine.traced(rule, evaluation.context.step)
         if asked is None:
             return {}
-        names = [term.name for term in evaluation.objective.terms]
 
         def measured():
-            traces = evaluation.kernel_traces(params)
-            return jnp.stack([traces[name] for name in names])
+            return _totals(evaluation.kernel_traces(params), groups)
 
         shape = jax.eval_shape(measured)
         return {"traces": jax.lax.cond(asked, measured, lambda: jnp.zeros(shape.shape, shape.dtype))}
@@ -101,3 +108,7 @@ class FirstOrder(AbstractOptimiser):
 
 def _metrics(aux: dict[str, Any]) -> dict[str, Any]:
     return dict(aux.get("metrics", {}))
+
+
+def _totals(values: dict[str, Any], groups: tuple[tuple[str, ...], ...]) -> Any:
+    return jnp.stack([jnp.asarray(sum(values[name] for name in group)) for group in groups])

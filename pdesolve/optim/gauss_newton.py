@@ -51,6 +51,15 @@ class AbstractGaussNewton(AbstractOptimiser):
                 "none. Use 'cholesky' or 'eigen'."
             )
 
+    def check_mesh(self):
+        r"""What is made of $J^\top J$ alone."""
+        AbstractOptimiser.check_mesh(self)
+        if self.factorisation in LEAST_SQUARES:
+            raise PdesolveError(
+                f"the factorisation {self.factorisation!r} is not tested on a mesh of devices. Use 'cholesky' or "
+                "'eigen', or leave out `--mesh`."
+            )
+
     def init(self, evaluation, params):
         """Return the state of the rule."""
         flat, _ = ravel_pytree(params)
@@ -94,6 +103,7 @@ class GaussNewton(AbstractGaussNewton):
         factorisation: `cholesky`, `dual`, `eigen`, `svd` or `sketch`.
     """
 
+    on_mesh = True
     control: str | AbstractControl = "armijo"
     factorisation: str = eqx.field(static=True, default="cholesky")
 

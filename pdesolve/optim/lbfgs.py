@@ -18,6 +18,7 @@ class LBFGS(AbstractOptimiser):
         max_linesearch_steps: Evaluations of one zoom line search.
     """
 
+    on_mesh = True
     memory_size: int = eqx.field(static=True, default=50)
     max_linesearch_steps: int = eqx.field(static=True, default=20)
 

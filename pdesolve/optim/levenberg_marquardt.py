@@ -30,6 +30,7 @@ class LevenbergMarquardt(AbstractGaussNewton):
         Choosing the largest step above a small ratio follows the radius rule of Webb, Jerad and Cartis (2026).
     """
 
+    on_mesh = True
     damping: float = 1.0
     factor: float = 3.0
     target_ratio: float = 0.03

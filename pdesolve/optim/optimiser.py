@@ -21,6 +21,8 @@ class AbstractOptimiser(eqx.Module):
 
     meets_constraints: ClassVar[bool] = False
     """Whether terms may be constraints."""
+    on_mesh: ClassVar[bool] = False
+    """Whether it is tested with samples divided over several devices."""
 
     @abc.abstractmethod
     def check(self, objective: Objective) -> None:
@@ -29,6 +31,18 @@ class AbstractOptimiser(eqx.Module):
         Raises:
             PdesolveError: Naming the terms that do not suit, and why.
         """
+
+    def check_mesh(self) -> None:
+        """Refuse samples that are divided over devices, unless `on_mesh`.
+
+        Raises:
+            PdesolveError: Naming the method.
+        """
+        if not self.on_mesh:
+            raise PdesolveError(
+                f"{type(self).__name__} is not tested on a mesh of devices. Use a first-order optimiser, lbfgs, or "
+                "levenberg_marquardt with the factorisation 'cholesky' or 'eigen'; or leave out `--mesh`."
+            )
 
     @abc.abstractmethod
     def init(self, evaluation: Evaluation, params: PyTree) -> PyTree:

@@ -17,6 +17,7 @@ from .machine import Watch, commit, cores, machine, versions
 from .store import Store
 from .suites.combine import Combine
 from .suites.factorisations import Factorisations
+from .suites.flow import Flow
 from .suites.honest import Honest
 from .suites.latency import Latency
 from .suites.memory import Memory
@@ -25,6 +26,7 @@ from .suites.operators import Operators
 from .suites.peers import Peers
 from .suites.problems import Problems
 from .suites.residual import Residual
+from .suites.rules import Rules
 from .suites.scaling import Scaling
 from .suites.solve import Solve
 from .suites.step import Step
@@ -36,7 +38,7 @@ SUITES: dict[str, AbstractSuite] = {
     suite.name: suite
     for suite in (
         *(Latency(), Residual(), Step(), Memory(), Scaling(), Factorisations(), Combine()),
-        *(Operators(), Problems(), Methods(), Honest(), Peers(), Solve()),
+        *(Operators(), Flow(), Problems(), Methods(), Rules(), Honest(), Peers(), Solve()),
     )
 }
 """In the order of the document; quick ones first."""

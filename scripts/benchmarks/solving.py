@@ -11,7 +11,7 @@ __all__ = ["Solved", "solve"]
 
 KEPT = (
     *("status", "reason", "relative_l2", "max_error", "reference_error", "trivial_error", "classical_seconds"),
-    *("classical", "loss", "steps", "seconds", "seed", "precision"),
+    *("classical", "measures", "loss", "steps", "seconds", "seed", "precision"),
 )
 """Entries of a run's summary that belong to a measurement."""
 

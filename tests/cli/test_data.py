@@ -120,7 +120,7 @@ def test_interrupted_command_continues(tones):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["mak"], "unknown command of `pdesolve data` 'mak'. Did you mean 'make'? Known: check, make."),
+        (["mak"], "unknown command of `pdesolve data` 'mak'. Did you mean 'make'? Known: check, convert, make."),
         (["make", "rud"], "unknown problem 'rud'. Did you mean 'rod'? Known: broken, rod."),
         (["make", "rod"], "rod is a single problem; data are made of families of problems: "),
         (["make", "--samples", "3"], "no family given: `pdesolve data make NAME`. Known: "),
@@ -140,7 +140,7 @@ def test_bad_input(run, tones, words, message):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("words", [[], ["make"], ["make", "tones.py"], ["check"]])
+@pytest.mark.parametrize("words", [[], ["make"], ["make", "tones.py"], ["check"], ["convert"]])
 def test_help(run, tones, words):
     """Every command explains itself, its exit codes and, of a family, the parameters."""
     code, out, _ = run("data", *words, "--help")

@@ -29,7 +29,7 @@ def test_help_and_list_are_quick():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize("command", [["-m", "pdesolve"], ["scripts/solve.py"]])
+@pytest.mark.parametrize("command", [["-m", "pdesolve"], ["scripts/solve.py"], ["scripts/train_operator.py"]])
 def test_process_exit_code(command):
     """The exit code reaches the shell, from the module and from the script; only standard error is used."""
     words = ["solve", "no_such_problem"] if "-m" in command else ["no_such_problem"]
@@ -78,14 +78,14 @@ def test_version(run):
         (
             ["sovle"],
             "unknown command 'sovle'. Did you mean 'solve'? "
-            "Known: data, diagnose, doctor, export, info, list, plot, solve.",
+            "Known: data, diagnose, doctor, export, info, launch, list, new, plot, sample, solve.",
         ),
         (["--verison"], "unknown option '--verison'. Did you mean '--version'? Known: --help, --version."),
         (["rod"], "unknown command 'rod'. Did you mean `pdesolve solve rod`?"),
         (["rod.py"], "unknown command 'rod.py'. Did you mean `pdesolve solve rod.py`?"),
         (
             ["list", "problem"],
-            "unknown group 'problem'. Did you mean 'problems'? Known: combinations, methods, networks, operators,",
+            "unknown group 'problem'. Did you mean 'problems'? Known: combinations, methods, micro_models, networks,",
         ),
         (["doctor", "--fix"], "unknown option '--fix'. Known: --help."),
     ],
@@ -118,6 +118,21 @@ def test_list(run):
     everything = run("list")[1]
     for group in registry.GROUPS:
         assert re.search(rf"^{group}\b", everything, re.MULTILINE)
+
+
+def test_aliases(run, monkeypatch):
+    """A further name is listed and stands for the registered one wherever a name is read; dangling ones are ignored."""
+    further = {group: {} for group in registry.GROUPS}
+    further["problems"] = {"stick": "rod", "rod": "broken", "nothing": "no_such_problem"}
+    monkeypatch.setattr(registry, "_aliases", lambda: further)
+    assert registry.aliases("problems") == {"stick": "rod"}
+    assert registry.load("problems", "stick") is registry.load("problems", "rod")
+    assert registry.target("problems", "stick") == "rod:Rod"
+    code, out, _ = run("list", "problems")
+    assert code == 0 and re.search(r"^stick +The same as rod\. *$", out, re.MULTILINE) and "nothing" not in out
+    assert 'problem = "rod"' in run("solve", "stick", "--print-config")[1]
+    assert "Did you mean `pdesolve solve stick`?" in run("stick")[2]
+    assert "Did you mean 'stick'?" in run("solve", "stik")[2]
 
 
 def test_doctor(run, monkeypatch):

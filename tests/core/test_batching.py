@@ -8,7 +8,7 @@ import pytest
 from pdesolve import batching
 from pdesolve.batching import add_constant, batched_one, map_samples
 from pdesolve.calculus.jets import derivatives
-from pdesolve.nets import MLP, FourierFeatures, ModifiedMLP, PirateNet
+from pdesolve.nets import MLP, FourierFeatures, ModifiedMLP, PirateNet, Separable
 from pdesolve.objective import Context, Evaluation, Objective, PointwiseBlock, Rows, Term
 from pdesolve.samplers import FixedSamples
 
@@ -20,7 +20,7 @@ def jets(network):
     return lambda point: derivatives(network, point, KEYS)
 
 
-@pytest.mark.parametrize("constructor", [MLP, FourierFeatures, ModifiedMLP, PirateNet])
+@pytest.mark.parametrize("constructor", [MLP, FourierFeatures, ModifiedMLP, PirateNet, Separable])
 def test_derivatives_are_those_of_vmap(constructor):
     """Values, derivatives, and gradients by parameters."""
     network = constructor(2, 1, width=8, depth=2, key=jax.random.key(0))

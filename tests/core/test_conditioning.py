@@ -72,7 +72,7 @@ def test_gradient_descent_leaves_what_is_said():
 
 def test_a_named_problem_is_diagnosed(capsys):
     """By the command: the recipe and its remedies, each with its number of parameters."""
-    words = ["diagnose", "heat_1d", "--spectrum-points", "64", "--width", "6", "--depth", "2"]
+    words = ["diagnose", "heat_1d", "--network", "mlp", "--spectrum-points", "64", "--width", "6", "--depth", "2"]
     assert main(words) == 0
     printed = capsys.readouterr().out
     for line in ("as the recipe says", "conditions as loss terms", "Fourier features", "twice as wide"):
@@ -85,7 +85,7 @@ def test_a_named_problem_is_diagnosed(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["heat_2d"], "Did you mean 'heat_1d'"),
+        (["haet_1d"], "Did you mean 'heat_1d'"),
         (["heat_1d", "--spectrum-points", "2"], "at least 4"),
         (["burgers_family"], "is a family of problems"),
         (["heat_1d", "--network", "mpl"], "Did you mean 'mlp'"),

@@ -13,7 +13,7 @@ from pdesolve.linalg import gram
 from pdesolve.nets import MLP, FourierFeatures
 from pdesolve.objective import Context, Density, Evaluation, Objective, PointwiseBlock, Squares, Term
 from pdesolve.optim import LBFGS, FirstOrder, LevenbergMarquardt, build_optimiser
-from pdesolve.samplers import AdaptivePoints, Batch, DataBatches, FixedSamples, FreshSamples
+from pdesolve.samplers import AdaptivePoints, Batch, DataBatches, FixedSamples, FreshSamples, RedrawnPoints
 
 
 def regression(sampler):
@@ -55,13 +55,14 @@ def test_each_optimiser_reduces_the_loss(optimiser, key):
     np.testing.assert_allclose(result.history[-1]["loss/data"], result.history[-1]["loss"], rtol=1e-8)
 
 
-@pytest.mark.parametrize("sampler", ["adaptive", "fresh", "data"])
+@pytest.mark.parametrize("sampler", ["adaptive", "fresh", "data", "redrawn"])
 def test_stop_and_resume_equals_one_run(sampler, tmp_path, key):
     """50 + 20 resumed steps, not a multiple of the chunk, give the same parameters as 70, bit for bit."""
     samplers = {
         "adaptive": AdaptivePoints(points, 32),
         "fresh": FreshSamples(lambda key: jax.random.uniform(key, (32, 1)), 32),
         "data": DataBatches(jnp.linspace(-1, 1, 40)[:, None], 8),
+        "redrawn": RedrawnPoints(points, 32, 20),
     }
     objective = regression(samplers[sampler])
 
@@ -74,6 +75,18 @@ def test_stop_and_resume_equals_one_run(sampler, tmp_path, key):
     second = run(70, checkpoint=file, resume=True)
     assert first.steps == (50,) and second.steps == (70,)
     assert_same(eqx.filter(whole.trainables, eqx.is_array), eqx.filter(second.trainables, eqx.is_array))
+
+
+def test_redrawn_points_are_never_used_twice():
+    """Every step of two generations has points of its own, and ids of its own."""
+    sampler = RedrawnPoints(points, 8, 5)
+    state = sampler.init(0)
+    batches = [sampler.draw(state, None, jnp.asarray(step)) for step in range(5)]
+    state = sampler.refresh(state, 1, None)
+    batches += [sampler.draw(state, None, jnp.asarray(step)) for step in range(5, 10)]
+    assert all(batch.samples.shape == (8, 1) for batch in batches)
+    assert len(np.unique(np.concatenate([batch.samples for batch in batches]))) == 80
+    np.testing.assert_array_equal(np.concatenate([batch.ids for batch in batches]), np.arange(80))
 
 
 def test_masked_tail_equals_exact_steps(key):

@@ -17,7 +17,7 @@ from pdesolve.calculus import partial
 from pdesolve.config import NetworkConfig, PointsConfig, Recipe, StageConfig
 from pdesolve.errors import PdesolveError, UnknownNameError
 from pdesolve.geometry import Ball, Box, SpaceTime
-from pdesolve.method import Monitor
+from pdesolve.method import Monitor, identity
 from pdesolve.pinn import PINN, build_stages
 from pdesolve.problem import (
     AbstractProblem,
@@ -181,6 +181,11 @@ def test_time_windows_are_continuous():
     values = outcome.evaluate(np.stack([np.full(21, 0.3), t], axis=1))["u"]
     assert np.abs(values - np.exp(-1.5 * t)).max() < 1e-3
     assert [stage.window for stage in outcome.recipe.stages] == [0, 1, 2]
+    weights = [
+        {term.name: term.weight for stage in build_stages(Decay(), changed) for term in stage.objective.terms}
+        for changed in (recipe, dataclasses.replace(recipe, weights={"continuity_u": 7.0}))
+    ]
+    assert [found["continuity_u"] for found in weights] == [100.0, 7.0]
 
 
 def test_unknown_coefficient_is_identified():
@@ -484,6 +489,12 @@ def test_a_fresh_run_forgets_the_old_checkpoint(tmp_path):
     seen = []
     PINN().run(Decay(), recipe, Monitor([lambda report: seen.append((tmp_path / "c").exists())], tmp_path / "c"))
     assert seen == [False]
+
+
+def test_a_default_read_from_a_file_is_the_same_problem():
+    """Whether a parameter was left out or stated: a resumed run states all of them."""
+    assert identity(Decay(), SMALL) == identity(Decay(rate=float(str(Decay().rate))), SMALL)
+    assert identity(Decay(), SMALL) != identity(Decay(rate=2.0), SMALL)
 
 
 def test_a_fresh_run_takes_away_what_an_earlier_one_left_once_it_runs(tmp_path):

@@ -100,6 +100,19 @@ def test_sample_does_not_depend_on_how_many():
     assert len({block.seed for block in [*more, *other]}) == 6
 
 
+def test_family_sets_the_size_of_a_block(here, tmp_path, monkeypatch):
+    """Small blocks where a sample takes long: progress comes, and is kept, so much more often."""
+    monkeypatch.setattr(Waves, "block", 2)
+    seen = []
+    path = make(tmp_path / "few.h5", samples=5, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(0, 5), (2, 5), (4, 5), (5, 5)]
+    blocks = _blocks(5, 8, 1, 2)
+    assert [(block.first, block.count) for block in blocks] == [(0, 2), (2, 2), (4, 1)]
+    assert [b.seed for b in blocks] == [b.seed for b in _blocks(SAMPLES, 8, 1)]
+    outputs = np.concatenate([Waves().generate(block.count, 8, block.seed).outputs[:, 0] for block in blocks])
+    np.testing.assert_array_equal(io.read(path)[0]["u"].transpose("sample", "x", "time"), outputs)
+
+
 def test_interrupted_run_continues_bit_for_bit(whole, tmp_path, monkeypatch):
     """After the first block; what is there is not made again, and the file is not there before its time."""
     path, seen = tmp_path / "data.h5", []
@@ -279,12 +292,12 @@ def test_foreign_and_truncated_files_are_found(whole, tmp_path):
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["tensor"] = np.zeros(3)
     (fault,) = check_data(tmp_path / "foreign.h5").faults
-    assert fault.startswith("not a pdesolve file")
+    assert fault.startswith("'tensor' must have axes (B, T, X), or (B, 1, X, Y) for Darcy flow; got (3,).")
     (tmp_path / "half.h5").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     (fault,) = check_data(tmp_path / "half.h5").faults
     assert fault.startswith("cannot be read; the file is truncated")
     (tmp_path / "text.h5").write_text("some text")
     (fault,) = check_data(tmp_path / "text.h5").faults
-    assert fault.startswith("not an HDF5 file")
+    assert fault.startswith("no data file (it begins with")
     with pytest.raises(PdesolveError, match="no such file"):
         check_data(tmp_path / "none.h5")

@@ -19,8 +19,8 @@ def end_error(flow, **options):
     return float(jnp.max(jnp.abs(end - flow.end(STARTS))))
 
 
-@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("heun", 2)])
-@pytest.mark.parametrize("sigma_min", [0.0, 0.2])
+@pytest.mark.parametrize(("solver", "order"), [pytest.param("euler", 1, marks=pytest.mark.slow), ("heun", 2)])
+@pytest.mark.parametrize("sigma_min", [0.0, pytest.param(0.2, marks=pytest.mark.slow)])
 def test_order_on_a_gaussian(solver, order, sigma_min):
     """The exact velocity from N(0, 1) to N(1.5, 0.5^2) is followed with the order of the solver."""
     flow = GaussianFlow(1.5, 0.5, sigma_min)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pdesolve.errors import PdesolveError, UnknownNameError
-from pdesolve.nets import MLP, AbstractNetwork, FourierFeatures, ModifiedMLP, PirateNet
+from pdesolve.nets import MLP, AbstractNetwork, FourierFeatures, ModifiedMLP, PirateNet, Separable
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 NETWORKS = PROJECT["project"]["entry-points"]["pdesolve.networks"]
@@ -23,7 +23,7 @@ SMALL = {"width": 6, "depth": 2}
 # What Taylor-mode rules are written for; nothing that hides a function (jit, custom_jvp, cond, ...).
 PLAIN = set(
     "add sub mul neg dot_general tanh sin cos exp concatenate broadcast_in_dim stop_gradient slice squeeze "
-    "reshape transpose convert_element_type integer_pow div".split()
+    "reshape transpose convert_element_type integer_pow div reduce_sum".split()
 )
 
 
@@ -153,6 +153,25 @@ def test_fourier_frequencies(key):
     np.testing.assert_allclose(features[:2000] ** 2 + features[2000:] ** 2, 1, rtol=1e-14)
 
 
+def test_fourier_scale_of_each_entry(key):
+    """The frequencies of one scale, each entry times its own; an entry with a tiny scale is left out."""
+    one, two = (FourierFeatures(2, 1, num_features=50, scale=scale, key=key, **SMALL) for scale in (1.0, (3.0, 1e-9)))
+    np.testing.assert_allclose(
+        two.embedding.frequencies.value, one.embedding.frequencies.value * np.array([[3.0, 1e-9]]), rtol=1e-14
+    )
+
+
+def test_separable_is_the_formula(key):
+    """The sum over j of f_1j(x_1) f_2j(x_2), over sqrt(r), for each of two values; its matrix on a grid has rank r."""
+    net = jax.tree.map(lambda leaf: leaf + 0.1, Separable(2, 2, rank=3, key=key, **SMALL))
+    x, y = jnp.linspace(-1, 1, 8), jnp.linspace(0, 2, 9)
+    first, second = (jax.vmap(f)(at[:, None]).reshape(-1, 3, 2) for f, at in zip(net.factors, (x, y), strict=True))
+    values = jax.vmap(lambda a: jax.vmap(lambda b: net(jnp.stack([a, b])))(y))(x)
+    np.testing.assert_allclose(values, np.einsum("ajk,bjk->abk", first, second) / np.sqrt(3), rtol=1e-12, atol=1e-14)
+    singular = jnp.linalg.svd(values[..., 0], compute_uv=False)
+    assert singular[3] < 1e-13 * singular[0] < singular[2]
+
+
 def test_pirate_net_begins_as_a_linear_combination_of_its_embedding(key):
     """alpha = 0: the output is W Phi(x) + b whatever the depth; with alpha = 1 the skip connection is closed."""
     net = PirateNet(2, 1, width=6, depth=4, key=key)
@@ -179,7 +198,11 @@ def test_particular_errors(key):
     """Options that only one network has."""
     with pytest.raises(PdesolveError, match=r"must be even .* got 7"):
         PirateNet(2, 1, width=7, key=key)
-    with pytest.raises(PdesolveError, match="`scale` must be positive, got 0"):
+    with pytest.raises(PdesolveError, match="`scale` must be positive, one number or 2, got 0"):
         FourierFeatures(2, 1, scale=0.0, key=key)
+    with pytest.raises(PdesolveError, match=r"one number or 2, got \(1.0, 2.0, 3.0\)"):
+        FourierFeatures(2, 1, scale=(1.0, 2.0, 3.0), key=key)
+    with pytest.raises(PdesolveError, match="`rank` must be at least 1, got 0"):
+        Separable(2, 1, rank=0, key=key)
     with pytest.raises(PdesolveError, match="`num_features` must be at least 1, got 0"):
         FourierFeatures(2, 1, num_features=0, key=key)

@@ -17,14 +17,10 @@ from pdesolve.config import DataConfig, NetworkConfig, Recipe, StageConfig
 from pdesolve.data import ChannelNormaliser, fourier_values, periodic_gaussian_field
 from pdesolve.errors import PdesolveError, UnknownNameError
 from pdesolve.family import AbstractFamily, FamilyData
-from pdesolve.operator_learning import (
-    LearnedOperator,
-    OperatorLearning,
-    _linear_error,
-    build_stages,
-    mean_relative_l2,
-    predict,
-)
+from pdesolve.learning.results import linear_error
+from pdesolve.learning.samples import Generated
+from pdesolve.learning.training import prepare
+from pdesolve.operator_learning import LearnedOperator, OperatorLearning, mean_relative_l2, predict
 from pdesolve.problem import parameter
 from pdesolve.solution import Solution
 from problems import BurgersFamily, Poisson1D
@@ -137,7 +133,7 @@ def test_normalisers_are_fitted_to_training_samples_and_not_trained():
 def test_linear_family_is_known_by_its_measure():
     """The heat equation is linear: regression is exact, up to the cut-off 1e-12 of squares in the pseudo-inverse."""
     train, test = HeatFamily().generate(40, 16, 0), HeatFamily().generate(10, 16, 1)
-    assert _linear_error(train, test) < 1e-6
+    assert linear_error(train, test) < 1e-6
 
 
 def test_loss_is_the_mean_relative_error():
@@ -146,7 +142,8 @@ def test_loss_is_the_mean_relative_error():
     recipe = dataclasses.replace(family.recipe(), data=DataConfig(train=10, test=1, resolution=16, batch=10))
     train = family.generate(10, 16, 0)
     model = OperatorLearning().skeleton(family, recipe)
-    (block,) = build_stages(recipe, train)[0].objective.blocks
+    training = prepare(Generated(train), recipe.data)
+    (block,) = OperatorLearning().stages(family, recipe, training)[0].objective.blocks
     z, _ = block.evaluate(model, block.sampler.data, jax.random.key(0), None)
     loss = jnp.mean(jax.vmap(block.terms[0].outer.density)(z["data"]))
     np.testing.assert_allclose(loss, mean_relative_l2(predict(model, train.inputs), train.outputs), rtol=1e-12)
@@ -154,8 +151,9 @@ def test_loss_is_the_mean_relative_error():
 
 def test_gradient_of_the_loss_at_a_perfect_fit():
     """Zero, not NaN."""
-    train = HeatFamily().generate(10, 16, 0)
-    (block,) = build_stages(HeatFamily().recipe(), train)[0].objective.blocks
+    family = HeatFamily()
+    training = prepare(Generated(family.generate(10, 16, 0)), family.recipe().data)
+    (block,) = OperatorLearning().stages(family, family.recipe(), training)[0].objective.blocks
     gradient = jax.grad(block.terms[0].outer.density)(jnp.zeros((1, 16)))
     np.testing.assert_array_equal(gradient, np.zeros((1, 16)))
 

@@ -13,6 +13,7 @@ from pdesolve.errors import PdesolveError, UnknownNameError
 from pdesolve.fit import Stage, fit
 from pdesolve.objective import Objective, PointwiseBlock, Term
 from pdesolve.optim import DCGD, ConFIG, FirstOrder, Sum, build_stage_optimiser
+from pdesolve.optim.combine import group_terms
 from pdesolve.samplers import FixedSamples
 from problems import Heat1D
 
@@ -95,6 +96,46 @@ def test_a_problem_with_conditions_in_its_loss():
     solution = solve(Heat1D(), recipe, classical=False)
     assert solution.history[-1]["loss"] < solution.history[0]["loss"]
     assert 0 < solution.history[-1]["cosine"] <= 1
+
+
+def test_terms_in_groups_are_one_loss():
+    """Grouped terms are combined as their sum is: every step, of every kind of rule, equals that of two terms."""
+    rows = jnp.array([[1.0, 2.0], [3.0, -1.0], [0.5, 1.0]])
+
+    def block(*names):
+        def residual(params, i, key, context):
+            return {name: jnp.sin(rows["abc".index(name)] @ params + i) for name in names}
+
+        return PointwiseBlock(residual, FixedSamples(jnp.arange(4.0)), tuple(map(Term, names)))
+
+    def joined(params, i, key, context):
+        return {"ab": jnp.sin(rows[:2] @ params + i)}
+
+    separate = Objective((block("a", "c"), block("b")))
+    together = Objective((PointwiseBlock(joined, FixedSamples(jnp.arange(4.0)), (Term("ab"),)), block("c")))
+    for combine in ("config", "relobralo", "ntk", "momentum_config"):
+        stage = StageConfig("adam", combine=combine, combine_groups=(("a", "b"),))
+        ends = [
+            fit([Stage(objective, build_stage_optimiser(config), steps=5, chunk=5)], jnp.array([0.5, 0.1])).trainables
+            for objective, config in ((separate, stage), (together, dataclasses.replace(stage, combine_groups=())))
+        ]
+        np.testing.assert_allclose(*ends, rtol=1e-12)
+        assert not np.allclose(ends[0], [0.5, 0.1])
+
+
+def test_groups_of_names(tmp_path):
+    """Patterns, first match; what is left is the last group; a pattern that finds nothing is an error."""
+    names = ["momentum_x", "momentum_y", "mass", "x_min_u", "x_max_u"]
+    assert group_terms(names, [["m*"]]) == (tuple(names[:3]), tuple(names[3:]))
+    assert group_terms(names, [["mass"], ["m*", "x_???_u"]]) == (("mass",), (*names[:2], *names[3:]))
+    with pytest.raises(UnknownNameError, match=r"unknown term of a group 'mas'\. Did you mean 'mass'"):
+        group_terms(names, [["mas"]])
+    path = tmp_path / "a.toml"
+    path.write_text('[[stages]]\noptimiser = "multiadam"\ncombine_groups = [["momentum_*", "mass"], ["x_min_u"]]\n')
+    (stage,) = toml.merge(Heat1D().recipe(), toml.load(path), "a.toml").stages
+    assert build_stage_optimiser(stage).groups == (("momentum_*", "mass"), ("x_min_u",))
+    with pytest.raises(PdesolveError, match="`combine_groups` say what counts as one loss"):
+        build_stage_optimiser(StageConfig("adam", combine_groups=(("a",),)))
 
 
 def test_errors():

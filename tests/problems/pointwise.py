@@ -47,6 +47,7 @@ def condition_residuals(problem, condition, functions, *, from_points=False):
     coordinates, names = problem.domain().coordinates, problem.field_names
     prepare, build = functions if from_points else (lambda points: points, lambda _: functions)
     points, normals, data, far = _places(problem.domain(), condition, late=from_points)
+    normals = normals[:, [i for i, name in enumerate(coordinates) if name != "t"]]  # as in training
 
     def evaluate(point, normal, data, local, far_point, far_local):
         def residual(near, at):

@@ -126,7 +126,9 @@ def test_reference_meets_the_conditions(problem):
             order = orders_in(condition, label)
             # Differences amplify errors by 1 / STEP for each order, and have some of their own.
             tolerance = STEP**-order * 10 * reference.error_bound + (1e-12 if order == 0 else 1e-3)
-            assert np.sqrt(np.mean(values**2)) <= tolerance * norm, f"{condition.name}: {label}"
+            # Measurements have errors of their own, whose mean square is that of the law up to a few per cent.
+            allowed = tolerance * norm + 1.2 * condition.noise
+            assert np.sqrt(np.mean(values**2)) <= allowed, f"{condition.name}: {label}"
 
 
 def test_recipe(problem):

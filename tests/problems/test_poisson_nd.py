@@ -1,10 +1,13 @@
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from pdesolve.comparison import Comparison
+from pdesolve.errors import PdesolveError
 from pdesolve.problem import evaluation_grid
-from problems import Poisson5D, Poisson10D
+from problems import Poisson5D, Poisson10D, PoissonND
 
 from .pointwise import equation_residuals
 
@@ -17,19 +20,27 @@ def products(at):
     return {"u": sum(getattr(at, f"x{i}") * getattr(at, f"x{i + 1}") for i in range(1, 11, 2))}
 
 
-@pytest.mark.parametrize(("problem", "exact"), [(Poisson5D(), cosines), (Poisson10D(), products)])
+def sines(at):
+    return {"u": sum(jnp.sin(jnp.pi / 2 * value) for name, value in vars(at).items() if name.startswith("x"))}
+
+
+CASES = [(Poisson5D(), cosines), (Poisson10D(), products), (PoissonND(), sines), (PoissonND(dimension=3), sines)]
+
+
+@pytest.mark.parametrize(("problem", "exact"), CASES)
 def test_equation_holds_on_the_exact_solution(problem, exact):
     """And the reference is that solution."""
     points = problem.domain().sample_interior(50, "uniform", 0)
     (residual,) = equation_residuals(problem, exact, points).values()
     assert np.abs(residual).max() < 1e-12
-    at = type("At", (), dict(zip(problem.domain().coordinates, points.T, strict=True)))
+    at = SimpleNamespace(**dict(zip(problem.domain().coordinates, points.T, strict=True)))
     np.testing.assert_allclose(problem.reference().evaluate(points)["u"], exact(at)["u"], atol=1e-14)
 
 
-def test_classical_converges_in_five_dimensions():
+@pytest.mark.parametrize("problem", [Poisson5D(), PoissonND()])
+def test_classical_converges_in_five_dimensions(problem):
     """Spectrally, against a source."""
-    coarse, fine = (Poisson5D().classical(tolerance) for tolerance in (1e-2, 1e-6))
+    coarse, fine = (problem.classical(tolerance) for tolerance in (1e-2, 1e-6))
     assert coarse.error <= 1e-2 and fine.error <= 1e-6
     assert fine.resolution <= 10
 
@@ -53,3 +64,12 @@ def test_compared_inside_and_stored_on_a_plane():
     x1, x2 = np.meshgrid(dataset.x1, dataset.x2, indexing="ij")
     np.testing.assert_allclose(dataset.u_reference, x1 * x2 + 1.0, atol=1e-14)
     np.testing.assert_allclose(dataset.u - dataset.u_reference, 0.5, atol=1e-14)
+
+
+def test_dimension_is_a_parameter():
+    """As many coordinates and faces as asked for; none of them outside the range."""
+    problem = PoissonND(dimension=7)
+    assert problem.domain().coordinates == tuple(f"x{i}" for i in range(1, 8))
+    assert len(problem.conditions()) == 14
+    with pytest.raises(PdesolveError, match="`dimension` must be at least 2 and at most 10, got 11"):
+        PoissonND(dimension=11)

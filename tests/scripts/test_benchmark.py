@@ -15,6 +15,7 @@ from scripts.benchmarks.store import Store
 from scripts.benchmarks.suites import (
     combine,
     factorisations,
+    flow,
     honest,
     memory,
     operators,
@@ -576,3 +577,35 @@ def test_the_document_is_made_from_the_files_alone(tmp_path):
     assert call(idle, out, "--tables") == 0
     assert idle.calls == []
     assert page.read_text() == text
+
+
+def test_flows_are_shown_beside_their_data(monkeypatch, space):
+    """The first row is what data score, each seed counted once; a failed run is told, a number that is none a dash."""
+    asked = stub_solve(monkeypatch, flow)
+    cells = flow.Flow().cells(Options(seeds=2))
+    assert [cell.key for cell in cells] == [f"{name}/{seed}" for seed in (0, 1) for name in flow.METHODS]
+    flow.Flow().measure(flow.Flow().cells(Options(smoke=True))[0], space, {})
+    assert asked[0]["steps"] == 3 and 'method = "pbfm"' in asked[0]["config"] and "train = 64" in asked[0]["config"]
+
+    def run(method, seed, residual, status="solved", **changes):
+        measures = {
+            **{"residual": residual, "wasserstein": 0.2, "jensen_shannon": 0.01, "function_evaluations": 20.0},
+            **{"residual_of_data": 1e-6 * (seed + 1), "wasserstein_floor": 0.02, "jensen_shannon_floor": 1e-4},
+            **{"resolve_error": 0.5, "deviation_p": 1.1},
+            **changes,
+        }
+        seconds = {"compile": 1.0, "train": 30.0}
+        summary = {"status": status, "seed": seed, "measures": measures, "seconds": seconds}
+        return measured({"summary": summary}, method=method, seed=seed)
+
+    records = {
+        "PBFM/0": run("PBFM", 0, 4.0),
+        "PBFM/1": run("PBFM", 1, 5.0, "failed"),
+        "FM/0": run("FM", 0, 8.0, resolve_error=None),
+    }
+    table = flow.Flow().table(records).splitlines()
+    assert table[0].startswith("| method | seeds | residual | wasserstein | Jensen-Shannon | resolve error |")
+    assert table[2].startswith("| data | 2 | 1.5e-06 (1.0e-06 to 2.0e-06) | 2.0e-02 (2.0e-02 to 2.0e-02) | 1.0e-04 ")
+    assert table[3] == "| FM | 1 | 8.0e+00 | 2.0e-01 | 1.0e-02 | - | 1.1e+00 | 20 | 30 |"
+    assert table[4].startswith("| PBFM; 1 of 2 failed | 2 | 4.5e+00 (4.0e+00 to 5.0e+00) |")
+    assert flow.Flow().table({}) == ""

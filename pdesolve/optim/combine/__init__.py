@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .annealing import LearningRateAnnealing as LearningRateAnnealing
     from .config import ConFIG as ConFIG
     from .dcgd import DCGD as DCGD
+    from .groups import group_terms as group_terms
     from .histories import DynamicWeightAverage as DynamicWeightAverage
     from .histories import ReLoBRaLo as ReLoBRaLo
     from .histories import SoftAdapt as SoftAdapt
@@ -53,5 +54,6 @@ __getattr__, __dir__, __all__ = attach(
         "UPGrad": ".upgrad",
         "UnitRows": ".unit_rows",
         "count_terms": ".rule",
+        "group_terms": ".groups",
     },
 )
