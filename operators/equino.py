@@ -28,7 +28,8 @@ class EquiNO(eqx.Module):
     What training makes small is the gap between $\sigma_{eq}$ and the stress $\sigma_c$ that the materials give to
     $\varepsilon$. It needs no labels.
 
-    A trend lies under the networks where one is given: what they say is added to it, and they begin at zero.
+    Where a trend is given it lies under the networks: the odd part of what they say is added to it, and they begin at
+    zero. Then the stress of no strain is zero.
 
     A trained model is a micro model of a two-scale solve (`respond`).
 
@@ -75,8 +76,12 @@ class EquiNO(eqx.Module):
     def outputs(self, strain: Float[Array, " 3"]) -> Float[Array, "2 mode"]:
         """Return what trend and networks say: coefficients less their shifts, in units of their scales."""
         x = strain / self.modes.bound.value
-        outputs = jnp.stack([self.displacement(x), self.stress(x)])
-        return outputs if self.trend is None else self.trend(x) + outputs
+        if self.trend is None:
+            return self._said(x)
+        return self.trend(x) + 0.5 * (self._said(x) - self._said(-x))
+
+    def _said(self, x: Float[Array, " 3"]) -> Float[Array, "2 mode"]:
+        return jnp.stack([self.displacement(x), self.stress(x)])
 
     def __call__(self, strain: Float[Array, " 3"]) -> Float[Array, " 3"]:
         """Return the mean stress, xx, yy, xy, in MPa: that of the field in equilibrium."""

@@ -14,30 +14,30 @@ from .equino_modes import Modes
 from .equino_oracle import Optimum
 from .materials import deviator_squares
 
-__all__ = ["POWERS", "OddTrend", "blank_trend", "fit_trend", "num_features"]
+__all__ = ["POWERS", "OddTrend", "blank_trend", "fit_trend", "num_features", "toward_zero"]
 
-POWERS = 4
-"""Highest power of the strain's length."""
+POWERS = 3
+"""Highest power of the saturating length."""
 
 _RIDGE = 1e-12
 """Added to the diagonal of normal equations of unit columns."""
 
 
 class OddTrend(eqx.Module):
-    r"""Odd functions of a mean strain that grow along each ray as a polynomial.
+    r"""Odd functions of a mean strain that saturate along each ray as the material does.
 
-    $$y(x) = A_1 x + \sum_{d=2}^{D} |x|^d A_d \, p_L(x / |x|),$$
+    $$y(x) = A_0 x + \sum_{d=1}^{3} |x| \, s^d A_d \, p_L(x / |x|), \quad s = \frac{|x|}{1 + |x|},$$
 
     $p_L$ the monomials of odd degree L in three variables and $|x|$ the length of a metric. The stresses of isotropic
-    materials are odd in the strain, and so is all that follows from them; those of a saturating one are a series in
-    the length of the strain, whose even powers no polynomial in the strain has. Lower odd degrees of the direction are
-    contained, its own length being one.
+    materials are odd in the strain, and so is all that follows from them. That of a saturating one is, along a ray, a
+    function of s of low degree, which no polynomial in the strain is: it has a kink at zero. Lower odd degrees of the
+    direction are contained, its own length being one.
     """
 
     metric: Fixed
     """Symmetric, `(3, 3)`."""
     weights: Fixed
-    """$A_1, A_2, \\dots$ side by side, `(2, mode, feature)`."""
+    """$A_0, A_1, \\dots$ side by side, `(2, mode, feature)`."""
     degree: int = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, " 3"]) -> Float[Array, "2 mode"]:
@@ -55,7 +55,8 @@ def features(x: Float[Array, " 3"], metric: Float[Array, "3 3"], degree: int) ->
     powers = [jnp.concatenate([jnp.ones(1, x.dtype), jnp.cumprod(jnp.full(degree, u))]) for u in x / length]
     grid = [(i, j, degree - i - j) for i in range(degree + 1) for j in range(degree + 1 - i)]
     directions = jnp.stack([powers[0][i] * powers[1][j] * powers[2][k] for i, j, k in grid])
-    lengths = jnp.where(square > 0, length, 0.0) ** jnp.arange(2, POWERS + 1)
+    length = jnp.where(square > 0, length, 0.0)
+    lengths = length * (length / (1.0 + length)) ** jnp.arange(1, POWERS + 1)
     return jnp.concatenate([x, (lengths[:, None] * directions[None]).reshape(-1)])
 
 
@@ -67,7 +68,7 @@ def num_features(degree: int) -> int:
     """
     if degree < 1 or degree % 2 == 0:
         raise PdesolveError(f"the degree of an odd trend must be 1, 3, 5, ...; got {degree}.")
-    return 3 if degree == 1 else 3 + (POWERS - 1) * (degree + 1) * (degree + 2) // 2
+    return 3 if degree == 1 else 3 + POWERS * (degree + 1) * (degree + 2) // 2
 
 
 def blank_trend(rank: int, degree: int) -> OddTrend:
@@ -76,13 +77,15 @@ def blank_trend(rank: int, degree: int) -> OddTrend:
 
 
 def fit_trend(modes: Modes, strains: Float[Array, "n 3"], optimum: Optimum, *, degree: int = 7) -> OddTrend:
-    r"""Return the trend that makes the mean of $|U (y - y^*)|^2$ least: to second order, the published loss.
+    r"""Return the trend that makes the mean of $|U (y - y^*)|^2 / |x|^2$ least: small strains count as large ones do.
 
-    Its length is the root mean square, over the cell, of the strain's deviator in the linear trend.
+    To second order the numerator is the published loss less its optimum. The length $|x|$ is the root mean square, over
+    the cell, of the strain's deviator in a linear trend. Strains near zero (`toward_zero`) make stiffnesses accurate
+    there; a box has few of its points near its centre.
 
     Args:
         modes: The modes.
-        strains: Mean strains.
+        strains: Mean strains, none of them zero.
         optimum: Their optima (`equino_solve`).
         degree: L, odd; 1 for a linear trend.
 
@@ -99,8 +102,15 @@ def fit_trend(modes: Modes, strains: Float[Array, "n 3"], optimum: Optimum, *, d
     linear = _solve(np.asarray(x), optimum)
     metric = jnp.asarray(_metric(modes, linear[0]))
     table = jax.vmap(lambda x: features(x, metric, degree))(x)
-    weights = linear if degree == 1 else _solve(np.asarray(table), optimum)
+    lengths = jnp.sqrt(jnp.einsum("ni,ij,nj->n", x, metric, x))
+    relative = optimum._replace(roots=optimum.roots / lengths[:, None, None])
+    weights = _solve(np.asarray(table), relative)
     return OddTrend(Fixed(metric), Fixed(jnp.asarray(weights)), degree)
+
+
+def toward_zero(strains: Float[Array, "n 3"], *, least: float = 0.02, most: float = 0.4) -> Float[Array, "n 3"]:
+    """Return the strains shortened, each to another share of its length."""
+    return strains * jnp.linspace(least, most, len(strains))[:, None]
 
 
 def _solve(table: np.ndarray, optimum: Optimum) -> np.ndarray:

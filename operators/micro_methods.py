@@ -15,7 +15,7 @@ from .equino import EquiNO
 from .equino_modes import blank_modes, magic_points, pod_modes
 from .equino_oracle import equino_solve
 from .equino_training import draw_strains, equino_stages, with_modes
-from .equino_trend import blank_trend, fit_trend, num_features
+from .equino_trend import blank_trend, fit_trend, num_features, toward_zero
 from .micro_learning import AbstractMicroLearning, field_results, limited, mean_stresses, seen_stages, sizes
 from .stress_network import StressNetwork, stress_objective
 from .vpionet import VPIONet, energy_objective
@@ -74,10 +74,15 @@ class LearnedUnitCell(AbstractMicroLearning):
     def stages(self, model, problem, rve, train, recipe):
         """Return the loss at drawn strains, not those of the samples, from where the trend has been fitted."""
         strains = draw_strains(self.collocation, bound=problem.bound, seed=recipe.seed)
-        optimum = equino_solve(model.modes, strains) if self.loss == "projected" else None
-        if model.trend is not None and optimum is not None:
-            trend = fit_trend(model.modes, strains, optimum, degree=self.trend)
-            model = eqx.tree_at(lambda model: model.trend, model, trend)
+        optimum = None
+        if model.trend is not None:
+            few = draw_strains(-(-self.collocation // 5), bound=problem.bound, seed=recipe.seed + 1)
+            more = jnp.concatenate([strains, toward_zero(few)])
+            every = equino_solve(model.modes, more)
+            model = eqx.tree_at(
+                lambda model: model.trend, model, fit_trend(model.modes, more, every, degree=self.trend)
+            )
+            optimum = jax.tree.map(lambda values: values[: len(strains)], every)
         reduced = with_modes(model, model.modes.at(magic_points(model.modes))) if self.loss == "magic" else model
         optimisers = [build_stage_optimiser(stage) for stage in recipe.stages]
         steps = [0 if stage.steps is None else stage.steps for stage in recipe.stages]

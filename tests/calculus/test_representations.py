@@ -62,7 +62,9 @@ def test_function_and_spectral_grid_agree(case):
             assert np.abs(exact[name]).max() > 0.1
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow if case == "navier_stokes" else ()) for case in CASES]
+)
 def test_stencils_converge_to_the_function(case):
     """Space and time refined together: the maximum error falls with the order of the stencil."""
     sizes, errors = (24, 32, 48), {2: [], 4: []}

@@ -23,10 +23,14 @@ METHODS = {
     "kaczmarz": SketchedNewton(inner="kaczmarz"),
 }
 EQUATIONS = [name for name, problem in PROBLEMS.items() if problem.h is None]
-CASES = [(method, name) for method in ("augmented_lagrangian", "trust_region_sqp") for name in PROBLEMS]
+SOME = {"augmented_lagrangian": list(PROBLEMS)[::3], "trust_region_sqp": list(PROBLEMS)[1::3]}
 FEW = EQUATIONS[::4]
-"""Solved by every variant in every run; the others take their time with `-m slow`."""
-CASES += [
+"""Solved in every run; all by all with `-m slow`."""
+CASES = [
+    pytest.param(method, name, marks=() if name in some else pytest.mark.slow)
+    for method, some in SOME.items()
+    for name in PROBLEMS
+] + [
     pytest.param(method, name, marks=() if name in FEW else pytest.mark.slow)
     for method in ("newton", "gaussian", "kaczmarz")
     for name in EQUATIONS

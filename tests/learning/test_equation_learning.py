@@ -37,7 +37,9 @@ def recipe(method, **changes):
     )
 
 
-@pytest.mark.parametrize("method", ["pde_cl", "soft_constraint", pytest.param("pihcmoe", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "method", ["soft_constraint", *(pytest.param(name, marks=pytest.mark.slow) for name in ("pde_cl", "pihcmoe"))]
+)
 def test_training_without_data(method, tmp_path):
     """The terms are those of the equation; the model takes physical functions, and comes back from its file."""
     solution = solve(family(), recipe(method), out=tmp_path, classical=False)

@@ -9,7 +9,7 @@ import pytest
 
 from operators import EquiNO, OddTrend, draw_strains, equino_solve, fit_trend
 from operators.equino_training import equino_objective, equino_stages
-from operators.equino_trend import POWERS, blank_trend, features, num_features
+from operators.equino_trend import POWERS, blank_trend, features, num_features, toward_zero
 from pdesolve.errors import PdesolveError
 
 from .cells import losses_of, solved
@@ -35,7 +35,11 @@ def test_functions(degree):
         for powers in itertools.product(range(degree + 1), repeat=3)
         if sum(powers) == degree
     ]
-    higher = [length**d * p for d in range(2, POWERS + 1) for p in directions] if degree > 1 else []
+    higher = (
+        [length * (length / (1 + length)) ** d * p for d in range(1, POWERS + 1) for p in directions]
+        if degree > 1
+        else []
+    )
     found = features(jnp.asarray(x), jnp.asarray(METRIC), degree)
     assert len(found) == num_features(degree)
     np.testing.assert_allclose(found, [*x, *higher], rtol=1e-13)
@@ -53,20 +57,15 @@ def test_derivative():
         np.testing.assert_allclose(found[:, k], difference, atol=1e-8)
 
 
-def test_polynomials_are_exact(known):
-    """Optima that are odd cubics of the strain are met, whatever the curvature and the metric."""
+@pytest.mark.parametrize("degree", [1, 3])
+def test_linear_optima_are_exact(known, degree):
+    """Optima that are linear in the strain are met, whatever the curvature, and by what is odd."""
     modes, strains, optimum = known
-    x = strains / modes.bound.value
-    linear, cubic = jax.random.normal(jax.random.key(0), (2, 2, RANK, 3))
-
-    def outputs(x):
-        return linear @ x + (cubic @ x) ** 3
-
-    given = optimum._replace(outputs=jax.vmap(outputs)(x))
-    trend = fit_trend(modes, strains, given, degree=3)
-    new = jnp.array([0.3, -0.9, 0.6])
-    np.testing.assert_allclose(trend(new), outputs(new), rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(trend(-new), -outputs(new), rtol=1e-5, atol=1e-5)
+    slopes = jax.random.normal(jax.random.key(0), (2, RANK, 3))
+    given = optimum._replace(outputs=jnp.einsum("ijk,nk->nij", slopes, strains / modes.bound.value))
+    trend, new = fit_trend(modes, strains, given, degree=degree), jnp.array([0.3, -0.9, 0.6])
+    np.testing.assert_allclose(trend(new), slopes @ new, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(trend(-new), -trend(new), rtol=1e-12)
 
 
 def test_least_squares(known):
@@ -75,14 +74,16 @@ def test_least_squares(known):
     trend = fit_trend(modes, strains, optimum, degree=3)
     x = strains / modes.bound.value
     table = np.asarray(jax.vmap(lambda x: features(x, trend.metric.value, 3))(x))
-    roots, target = np.asarray(optimum.roots), np.asarray(optimum.outputs).reshape(len(x), -1)
+    sizes = np.sqrt(np.einsum("ni,ij,nj->n", x, trend.metric.value, x))
+    roots, target = np.asarray(optimum.roots) / sizes[:, None, None], np.asarray(optimum.outputs).reshape(len(x), -1)
     rows = np.einsum("nij,nk->nijk", roots, table).reshape(len(x) * 2 * RANK, -1)
     right = np.einsum("nij,nj->ni", roots, target).ravel()
     lengths = np.linalg.norm(rows, axis=0)
     best = np.linalg.lstsq(rows / lengths[None], right)[0]
     least = np.sum((rows / lengths[None] @ best - right) ** 2) / len(x)
     model = EquiNO(modes, width=3, depth=1, trend=trend, key=jax.random.key(0))
-    loss = losses_of(equino_objective(model, strains, optimum=optimum), model)["gap"]
+    relative = optimum._replace(roots=jnp.asarray(roots))
+    loss = losses_of(equino_objective(model, strains, optimum=relative), model)["gap"]
     assert least * (1 - 1e-9) <= loss < 1.001 * least
 
 
@@ -121,6 +122,13 @@ def test_trend_is_not_trained(known):
             trained = stage.partition(model)[0]
             assert not jax.tree.leaves(trained.trend)
             assert jax.tree.leaves((trained.displacement, trained.stress))
+
+
+def test_toward_zero():
+    """Directions stay, lengths fall to shares between the two given."""
+    strains = np.asarray(draw_strains(5))
+    found = np.asarray(toward_zero(jnp.asarray(strains), least=0.1, most=0.5))
+    np.testing.assert_allclose(found / strains, np.repeat(np.linspace(0.1, 0.5, 5)[:, None], 3, axis=1), rtol=1e-12)
 
 
 def test_refusals(known):
