@@ -55,7 +55,8 @@ class LearnedUnitCell(AbstractMicroLearning):
         adam = StageConfig("adam", steps=1000, options={"learning_rate": 1e-3})
         lbfgs = StageConfig("lbfgs", steps=1000)
         if self.loss == "projected":
-            newton = StageConfig("levenberg_marquardt", steps=10, options={"damping": 1e-6})
+            steps = 10 if self.trend else 300  # without a trend all is left to learn
+            newton = StageConfig("levenberg_marquardt", steps=steps, options={"damping": 1e-6})
             return NetworkConfig(width=12, depth=2, activation="swish"), (newton,)
         network = NetworkConfig(width=64, depth=4, activation="swish")
         return network, (adam, lbfgs, lbfgs) if self.loss == "variable_projection" else (adam, lbfgs)
