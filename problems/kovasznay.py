@@ -134,13 +134,13 @@ class Kovasznay(AbstractProblem):
         )
 
     def recipe(self) -> Recipe:
-        """A network of four layers with exact velocities on the boundary; a quarter of the points to begin with."""
+        """Four layers on Fourier features with exact velocities on the boundary; a quarter of the points at first."""
         stages = (
             StageConfig("levenberg_marquardt", steps=40, interior=256),
-            StageConfig("levenberg_marquardt", seconds=45.0),
+            StageConfig("levenberg_marquardt", seconds=90.0),
         )
         return Recipe(
-            network=NetworkConfig(width=20, depth=4),
+            network=NetworkConfig("fourier_features", 20, 4, options={"num_features": 10, "scale": 1.0}),
             points=PointsConfig(interior=1024, boundary=128, refresh=5),
             stages=stages,
             grid={"x": 101, "y": 101},
