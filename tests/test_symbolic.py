@@ -85,6 +85,7 @@ class Beam(AbstractProblem):
         return Recipe(stages=(StageConfig(steps=15),), grid={"x": 33})
 
 
+@pytest.mark.slow
 def test_a_problem_is_solved():
     """u = 4 x (x - 1)."""
     values = solve(Beam(), classical=False).dataset["u"].squeeze()

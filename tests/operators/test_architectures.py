@@ -158,7 +158,7 @@ def test_resampling_is_exact_for_band_limited_functions():
     np.testing.assert_allclose(resample(high, (8,)), 0.0, atol=1e-12)
 
 
-@pytest.mark.parametrize("constructor", [UNO, LocalNO, DyMixOp])
+@pytest.mark.parametrize("constructor", [pytest.param(UNO, marks=pytest.mark.slow), LocalNO, DyMixOp])
 def test_resolutions_agree_as_the_grid_is_refined(constructor, key):
     """The difference between two grids falls as both are refined."""
     model = constructor(1, 1, modes=4, width=6, depth=2, positions=False, key=key)
@@ -245,10 +245,10 @@ def test_pod_modes_hold_the_snapshots(key):
     "model",
     [
         lambda key: DyMixOp(1, 1, modes=6, width=12, depth=2, key=key),
-        lambda key: UNO(1, 1, modes=6, width=8, depth=1, key=key),
+        pytest.param(lambda key: UNO(1, 1, modes=6, width=8, depth=1, key=key), marks=pytest.mark.slow),
         lambda key: LocalNO(1, 1, modes=6, width=12, depth=2, key=key),
         lambda key: TFNO(1, 1, modes=6, width=16, depth=2, rank=0.5, key=key),
-        lambda key: UNet(1, 1, width=8, depth=1, key=key),
+        pytest.param(lambda key: UNet(1, 1, width=8, depth=1, key=key), marks=pytest.mark.slow),
         lambda key: ResNet(1, 1, width=12, depth=2, key=key),
         lambda key: DeepONet(1, 1, sensors=16, num_basis=16, width=32, depth=2, periodic=True, key=key),
     ],

@@ -41,7 +41,9 @@ def cosines(gradients, vector):
     return gradients @ vector / (np.linalg.norm(gradients, axis=1) * np.linalg.norm(vector))
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow if "n50_random" in case else ()) for case in CASES]
+)
 def test_config_agrees_with_its_authors(case):
     """Equal weights, direction weights, and every rule for the length."""
     g = jnp.asarray(oracle(case, "G"))

@@ -144,8 +144,8 @@ def test_the_battery(make, dtype):
         ("shampoo", {"learning_rate": 3e-2}),
         ("polar_grad", {"learning_rate": 1e-2, "adam_learning_rate": 3e-3}),
         ("adam", {"learning_rate": 3e-3, "mask": "cautious"}),
-        ("adam", {"learning_rate": 3e-3, "mask": "grams"}),
-        ("muon", {"learning_rate": 1e-2, "preconditioning": "aol", "ns_steps": 4}),
+        pytest.param("adam", {"learning_rate": 3e-3, "mask": "grams"}, marks=pytest.mark.slow),
+        pytest.param("muon", {"learning_rate": 1e-2, "preconditioning": "aol", "ns_steps": 4}, marks=pytest.mark.slow),
     ],
 )
 def test_trained_by_name(name, options):
