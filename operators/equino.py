@@ -5,19 +5,18 @@ from pathlib import Path
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pdesolve.nets import MLP
 
 from .equino_modes import Modes
 from .equino_trend import OddTrend
-from .unit_cells import respond, stored_model
+from .unit_cells import AbstractLearnedCell, stored_model
 
 __all__ = ["EquiNO"]
 
 
-class EquiNO(eqx.Module):
+class EquiNO(AbstractLearnedCell):
     r"""Two networks from a mean strain to the coefficients of displacement modes and of stress modes.
 
     $$\hat e \mapsto (b, c), \quad \varepsilon = \hat e + \sum_k b_k B \varphi_k, \quad
@@ -107,14 +106,9 @@ class EquiNO(eqx.Module):
         return jnp.mean(jax.lax.map(one, strains))
 
     @property
-    def box(self) -> Float[np.ndarray, "3 2"]:
-        """Lowest and highest mean strain of training."""
-        return float(self.modes.bound.value) * np.array([[-1.0, 1.0]] * 3)
-
-    def respond(self, strains: Float[np.ndarray, "n 3"]) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean stresses and their exact tangents of all strains in one call, as `MicroModel` asks."""
-        stresses, tangents = respond(self, np.asarray(strains))
-        return np.asarray(stresses), np.asarray(tangents)
+    def reach(self):
+        """The bound of training."""
+        return self.modes.bound.value
 
     @staticmethod
     def load(path: str | Path) -> "EquiNO":

@@ -2,7 +2,6 @@ r"""DNN-FE2: a plain network from mean strains to mean stresses, trained on solv
 
 from pathlib import Path
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,12 +12,12 @@ from pdesolve.nets import MLP, Fixed
 from pdesolve.objective import Objective, PointwiseBlock, Term
 from pdesolve.samplers import DataBatches, FixedSamples
 
-from .unit_cells import respond, stored_model
+from .unit_cells import AbstractLearnedCell, stored_model
 
 __all__ = ["StressNetwork", "stress_objective"]
 
 
-class StressNetwork(eqx.Module):
+class StressNetwork(AbstractLearnedCell):
     """A perceptron from a mean strain to the mean stress; it knows no mechanics, and has no fields.
 
     A trained model is a micro model of a two-scale solve (`respond`).
@@ -61,14 +60,9 @@ class StressNetwork(eqx.Module):
         return self.mean.value + self.deviation.value * self.network(strain / self.bound.value)
 
     @property
-    def box(self) -> Float[np.ndarray, "3 2"]:
-        """Lowest and highest mean strain of training."""
-        return float(self.bound.value) * np.array([[-1.0, 1.0]] * 3)
-
-    def respond(self, strains: Float[np.ndarray, "n 3"]) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean stresses and their exact tangents, as `MicroModel` asks."""
-        found, tangents = respond(self, np.asarray(strains))
-        return np.asarray(found), np.asarray(tangents)
+    def reach(self):
+        """The bound of training."""
+        return self.bound.value
 
     @staticmethod
     def load(path: str | Path) -> "StressNetwork":

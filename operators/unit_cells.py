@@ -1,5 +1,6 @@
 """What models of a unit cell have in common: the files they come from, and the answers of many strains."""
 
+import abc
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -13,7 +14,7 @@ from jaxtyping import Array, Float
 from pdesolve.errors import PdesolveError
 from pdesolve.solution import Solution
 
-__all__ = ["respond", "stored_model"]
+__all__ = ["AbstractLearnedCell", "respond", "stored_model"]
 
 Model = TypeVar("Model")
 
@@ -51,3 +52,26 @@ def respond(
         return model(strain), jax.jacfwd(model)(strain)
 
     return jax.lax.map(one, jnp.asarray(strains), batch_size=_TOGETHER)
+
+
+class AbstractLearnedCell(eqx.Module):
+    """A model from a mean strain to the mean stress, trained on a box: a micro model of a two-scale solve."""
+
+    @property
+    @abc.abstractmethod
+    def reach(self) -> Float[Array, ""]:
+        """Largest component of the mean strains of training."""
+
+    @abc.abstractmethod
+    def __call__(self, strain: Float[Array, " 3"]) -> Float[Array, " 3"]:
+        """Return the mean stress, xx, yy, xy, in MPa."""
+
+    @property
+    def box(self) -> Float[np.ndarray, "3 2"]:
+        """Lowest and highest mean strain of training."""
+        return float(self.reach) * np.array([[-1.0, 1.0]] * 3)
+
+    def respond(self, strains: Float[np.ndarray, "n 3"]) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean stresses `(n, 3)` and their exact tangents `(n, 3, 3)`, as `MicroModel` asks."""
+        stresses, tangents = respond(self, np.asarray(strains))
+        return np.asarray(stresses), np.asarray(tangents)

@@ -15,7 +15,7 @@ from pdesolve.objective import BatchBlock, Density, Objective, Term
 from pdesolve.samplers import DataBatches, FixedSamples
 
 from .materials import Materials, energies, has_energy, materials_of, stresses
-from .unit_cells import respond, stored_model
+from .unit_cells import AbstractLearnedCell, stored_model
 
 __all__ = ["VPIONet", "energy_objective"]
 
@@ -52,7 +52,7 @@ class Trunk(eqx.Module):
         return self.layers(jnp.sum(jnp.tanh(self.slopes * v + self.offsets), axis=0))
 
 
-class VPIONet(eqx.Module):
+class VPIONet(AbstractLearnedCell):
     r"""A branch of the mean strain and a trunk of the place give a unit cell's displacement, by a product.
 
     $$u(x) = D(x)^T \hat e + 10^{-4} \sum_k b_k(\hat e) \, (t_k(x) - t_k(x_0)).$$
@@ -134,14 +134,9 @@ class VPIONet(eqx.Module):
         return {"fluctuation": phi @ b, "strain": strains, "stress": stresses(self.materials, strains)}
 
     @property
-    def box(self) -> Float[np.ndarray, "3 2"]:
-        """Lowest and highest mean strain of training."""
-        return float(self.bound.value) * np.array([[-1.0, 1.0]] * 3)
-
-    def respond(self, strains: Float[np.ndarray, "n 3"]) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean stresses and their exact tangents, as `MicroModel` asks."""
-        found, tangents = respond(self, np.asarray(strains))
-        return np.asarray(found), np.asarray(tangents)
+    def reach(self):
+        """The bound of training."""
+        return self.bound.value
 
     @staticmethod
     def load(path: str | Path) -> "VPIONet":

@@ -15,13 +15,15 @@ A name may have further ones, by which a benchmark knows the same thing, say; th
 import ast
 import functools
 import importlib.util
+import inspect
+from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
 from .errors import PdesolveError, UnknownNameError
 
-__all__ = ["GROUPS", "aliases", "describe", "load", "names", "resolve", "target"]
+__all__ = ["GROUPS", "aliases", "constructor", "describe", "load", "names", "resolve", "target"]
 
 GROUPS = ("problems", "operators", "networks", "optimisers", "combinations", "methods", "micro_models")
 
@@ -82,6 +84,28 @@ def load(group: str, name: str) -> Any:
         return entry.load()
     except (ImportError, AttributeError) as error:
         raise PdesolveError(f"{group.removesuffix('s')} {name!r} ({entry.value}) does not load: {error}") from error
+
+
+def constructor(group: str, name: str, options: Iterable[str], own: Iterable[str]) -> tuple[Any, frozenset[str]]:
+    """Load a constructor that takes certain options, and return it with the names of its parameters.
+
+    Args:
+        group: Group of the name.
+        name: Registered name.
+        options: Names of options that a user gives. One that takes any keyword hands them on, and refuses those that
+            nobody knows.
+        own: Parameters that the caller gives, and a user may not.
+
+    Raises:
+        UnknownNameError: If the name or an option is unknown; the message gives the nearest one.
+    """
+    loaded, own = load(group, name), set(own)
+    parameters = inspect.signature(loaded).parameters.values()
+    named = frozenset(parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD)
+    for option in options:
+        if option in own or (option not in named and len(named) == len(parameters)):
+            raise UnknownNameError(f"option of {group.removesuffix('s')} {name!r}", option, named - own)
+    return loaded, named
 
 
 def describe(group: str, name: str) -> str:

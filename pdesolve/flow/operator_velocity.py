@@ -1,6 +1,5 @@
 """Any registered operator as a velocity field: the time becomes further input functions, constant in space."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .. import registry
 from ..config import NetworkConfig
-from ..errors import PdesolveError, UnknownNameError
+from ..errors import PdesolveError
 from .velocity import time_features
 
 __all__ = ["OperatorVelocity", "operator_velocity"]
@@ -63,15 +62,8 @@ def operator_velocity(
     Raises:
         UnknownNameError: If there is no such operator, or it has no such option.
     """
-    constructor = registry.load("operators", network.name)
-    own = {"in_channels", "out_channels", "num_dims", "width", "depth", "activation", "key", "dtype"}
-    parameters = inspect.signature(constructor).parameters.values()
-    accepted = {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD} - own
-    # A constructor that takes any keyword hands it on, and refuses those that nobody knows.
-    hands_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    for option in network.options:
-        if option in own or (option not in accepted and not hands_on):
-            raise UnknownNameError(f"option of operator {network.name!r}", option, accepted)
+    own = ("in_channels", "out_channels", "num_dims", "width", "depth", "activation", "key", "dtype")
+    constructor, _ = registry.constructor("operators", network.name, network.options, own)
     operator = constructor(
         channels + _FEATURES,
         channels,

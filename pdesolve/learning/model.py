@@ -1,6 +1,5 @@
 """The model that operator learning trains: an operator between normalised functions."""
 
-import inspect
 from collections.abc import Callable
 
 import equinox as eqx
@@ -12,7 +11,6 @@ from jaxtyping import Array, Float, PyTree
 from .. import registry
 from ..config import Recipe
 from ..data import ChannelNormaliser
-from ..errors import UnknownNameError
 from ..family import AbstractFamily
 from ..optim import Averaged
 
@@ -55,17 +53,10 @@ def build_operator(problem: AbstractFamily, recipe: Recipe, channels: tuple[int,
         UnknownNameError: If there is no such operator or option.
     """
     config = recipe.network
-    constructor = registry.load("operators", config.name)
-    own = {"in_channels", "out_channels", "num_dims", "width", "depth", "activation", "key", "family"}
-    parameters = inspect.signature(constructor).parameters.values()
-    accepted = {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD} - own
-    # A constructor that takes any keyword hands it on, and refuses those that nobody knows.
-    hands_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
-    for option in config.options:
-        if option in own or (option not in accepted and not hands_on):
-            raise UnknownNameError(f"option of operator {config.name!r}", option, accepted)
+    own = ("in_channels", "out_channels", "num_dims", "width", "depth", "activation", "key", "family")
+    constructor, parameters = registry.constructor("operators", config.name, config.options, own)
     # An operator that solves the equation is told whose.
-    equation = {"family": problem} if any(parameter.name == "family" for parameter in parameters) else {}
+    equation = {"family": problem} if "family" in parameters else {}
     given, wanted = (len(problem.input_names), len(problem.field_names)) if channels is None else channels
     return constructor(
         given,
