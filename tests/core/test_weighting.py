@@ -64,8 +64,17 @@ def recipe(weighting, optimiser="adam", steps=300, windows=1, **options):
     )
 
 
-@pytest.mark.parametrize("weighting", ["causal", "residual_attention", "self_adaptive"])
-@pytest.mark.parametrize("optimiser", ["adam", "levenberg_marquardt"])
+@pytest.mark.parametrize(
+    ("weighting", "optimiser"),
+    [
+        *((weighting, "adam") for weighting in ("causal", "residual_attention", "self_adaptive")),
+        ("causal", "levenberg_marquardt"),
+        *(
+            pytest.param(weighting, "levenberg_marquardt", marks=pytest.mark.slow)
+            for weighting in ("residual_attention", "self_adaptive")
+        ),
+    ],
+)
 def test_training(weighting, optimiser):
     """Weights act on the equation alone, and the error falls."""
     steps, options = 300 if optimiser == "adam" else 30, {"tolerance": 1e-3} if weighting == "causal" else {}

@@ -22,7 +22,17 @@ THREE = ("fno", "dymixop")
 """Tried on three axes as well."""
 
 
-@pytest.fixture(params=[(name, d) for name in NAMES for d in (1, 2, 3) if d < 3 or name in THREE], ids=str)
+HEAVY = ("cno", "lsm", "uno")
+"""Take half a minute to compile on two axes."""
+CASES = [(name, d) for name in NAMES for d in (1, 2, 3) if d < 3 or name in THREE]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(case, marks=pytest.mark.slow if case[0] in HEAVY and case[1] == 2 else (), id=str(case))
+        for case in CASES
+    ]
+)
 def case(request, key):
     """A small operator with two inputs and three outputs, and four samples."""
     name, dims = request.param

@@ -143,7 +143,7 @@ def test_the_battery(make, dtype):
     [
         ("shampoo", {"learning_rate": 3e-2}),
         ("polar_grad", {"learning_rate": 1e-2, "adam_learning_rate": 3e-3}),
-        ("adam", {"learning_rate": 3e-3, "mask": "cautious"}),
+        pytest.param("adam", {"learning_rate": 3e-3, "mask": "cautious"}, marks=pytest.mark.slow),
         pytest.param("adam", {"learning_rate": 3e-3, "mask": "grams"}, marks=pytest.mark.slow),
         pytest.param("muon", {"learning_rate": 1e-2, "preconditioning": "aol", "ns_steps": 4}, marks=pytest.mark.slow),
     ],

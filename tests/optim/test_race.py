@@ -88,6 +88,7 @@ def test_it_resumes_and_replays(tmp_path):
     np.testing.assert_array_equal(resumed.evaluate(points)["u"], whole.evaluate(points)["u"])
 
 
+@pytest.mark.slow
 def test_a_network():
     """It reaches what the better of the two reaches."""
     recipe = dataclasses.replace(

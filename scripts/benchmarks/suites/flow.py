@@ -27,8 +27,8 @@ METHODS = {
     "PCFM": ("pcfm", ""),
 }
 """Row of the table to method and options."""
-SMALL = ("PBFM", "PCFM")
-"""Methods of a smoke run."""
+SMALL = ("PBFM",)
+"""Method of a smoke run."""
 PAIR = ("residual", "wasserstein", "jensen_shannon")
 FURTHER = ("resolve_error", "deviation_p", "function_evaluations")
 
