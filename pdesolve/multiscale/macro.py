@@ -51,7 +51,7 @@ class MacroAnswer:
         steps: The increments.
         outside: Gauss points whose strain is outside the micro model's box; all False without a box.
         calls: Number of times that the micro model was asked for all Gauss points.
-        seconds: Wall time of these calls (`micro`) and of everything (`total`).
+        seconds: Wall time of these calls (`micro`), of the first of them (`first_call`), and of everything (`total`).
     """
 
     discretisation: Discretisation
@@ -100,7 +100,7 @@ class _Counted:
 
     def __init__(self, micro: MicroModel, largest: float):
         self.micro, self.largest = micro, largest
-        self.calls, self.seconds = 0, 0.0
+        self.seconds: list[float] = []
 
     def __call__(self, body: Discretisation, u: np.ndarray) -> _State:
         strains = body.strains(u)
@@ -112,8 +112,7 @@ class _Counted:
         except PdesolveError as error:
             raise _Failure(f"the micro model fails: {str(error).rstrip('.')}") from error
         finally:
-            self.calls += 1
-            self.seconds += time.perf_counter() - began
+            self.seconds.append(time.perf_counter() - began)
         n = len(strains)
         if stresses.shape != (n, 3) or tangents.shape != (n, 3, 3):
             raise PdesolveError(
@@ -197,8 +196,12 @@ def solve_macro(
         load=load,
         steps=tuple(steps),
         outside=outside,
-        calls=respond.calls,
-        seconds={"micro": respond.seconds, "total": time.perf_counter() - began},
+        calls=len(respond.seconds),
+        seconds={
+            "first_call": respond.seconds[0],
+            "micro": sum(respond.seconds),
+            "total": time.perf_counter() - began,
+        },
     )
 
 

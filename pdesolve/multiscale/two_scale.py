@@ -151,15 +151,16 @@ def _measures(problem: AbstractStructure, answer: MacroAnswer) -> dict[str, floa
         "load_reached": answer.load,
         "newton_iterations": answer.iterations,
         "micro_calls": answer.calls,
+        "gauss_points": len(answer.strains),
         "points_outside_box": int(answer.outside.sum()),
         "seconds": answer.seconds["total"],
+        "seconds_of_first_call": answer.seconds["first_call"],
     }
 
 
 def _history(answer: MacroAnswer) -> dict[str, Any]:
     return {
         "load_steps": [{"load": step.load, "residuals": list(step.residuals)} for step in answer.steps],
-        "gauss_points": len(answer.strains),
         "solve_seconds": answer.seconds,
     }
 

@@ -22,6 +22,7 @@ from .suites.honest import Honest
 from .suites.latency import Latency
 from .suites.memory import Memory
 from .suites.methods import Methods
+from .suites.multiscale import Multiscale
 from .suites.operators import Operators
 from .suites.peers import Peers
 from .suites.problems import Problems
@@ -38,7 +39,7 @@ SUITES: dict[str, AbstractSuite] = {
     suite.name: suite
     for suite in (
         *(Latency(), Residual(), Step(), Memory(), Scaling(), Factorisations(), Combine()),
-        *(Operators(), Flow(), Problems(), Methods(), Rules(), Honest(), Peers(), Solve()),
+        *(Operators(), Multiscale(), Flow(), Problems(), Methods(), Rules(), Honest(), Peers(), Solve()),
     )
 }
 """In the order of the document; quick ones first."""
