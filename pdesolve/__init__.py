@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .problem import parameter as parameter
     from .problem import periodic as periodic
     from .problem import robin as robin
+    from .problem import switch as switch
     from .problem import with_parameters as with_parameters
     from .solution import Solution as Solution
     from .solving import solve as solve
@@ -52,6 +53,7 @@ __getattr__, __dir__, __all__ = attach(
         "periodic": ".problem",
         "robin": ".problem",
         "solve": ".solving",
+        "switch": ".problem",
         "with_parameters": ".problem",
     },
 )

@@ -147,19 +147,23 @@ def term_name(condition: Condition, label: str) -> str:
 def build_network(problem: AbstractProblem, config: NetworkConfig, domain: AbstractDomain, key: Array) -> eqx.Module:
     """Return the named network, scaled from the domain's box to [-1, 1] and to the problem's field ranges.
 
-    The option `periodic = "x"` (or `"x,y"`) makes it exactly periodic along those coordinates.
+    The option `periodic = "x"` (or `"x,y"`) makes it exactly periodic along those coordinates; with `harmonics = 3`
+    it sees three waves and not one, and with `repeats = 4` the pattern repeats four times from end to end.
 
     Raises:
         UnknownNameError: If there is no such network, option or coordinate.
     """
     options, axes = dict(config.options), periodic_axes(config)
     options.pop("periodic", None)
-    if "harmonics" in options and not axes:
-        raise PdesolveError("the network option `harmonics` belongs to `periodic`, which names the coordinates.")
-    harmonics = int(options.pop("harmonics", 1))
+    for option in ("harmonics", "repeats"):
+        if option in options and not axes:
+            raise PdesolveError(f"the network option `{option}` belongs to `periodic`, which names the coordinates.")
+    harmonics, repeats = int(options.pop("harmonics", 1)), int(options.pop("repeats", 1))
+    if repeats < 1:
+        raise PdesolveError(f"the network option `repeats` must be at least 1, got {repeats}.")
     constructor = registry.load("networks", config.name)
     fixed = {"in_size", "out_size", "key", "width", "depth", "activation"}
-    accepted = {*inspect.signature(constructor).parameters, "periodic", "harmonics"} - fixed
+    accepted = {*inspect.signature(constructor).parameters, "periodic", "harmonics", "repeats"} - fixed
     for option in options:
         if option not in accepted:
             raise UnknownNameError(f"option of network {config.name!r}", option, accepted)
@@ -169,8 +173,8 @@ def build_network(problem: AbstractProblem, config: NetworkConfig, domain: Abstr
     def build(in_size: int) -> AbstractNetwork:
         return constructor(in_size, len(ranges), key=key, **sizes, **options)
 
-    if axes:  # the box is mapped to [-1, 1] first, so that every period is 2
-        periods = dict.fromkeys(axes, 2.0)
+    if axes:  # the box is mapped to [-1, 1] first, so that a whole side is 2
+        periods = dict.fromkeys(axes, 2.0 / repeats)
         network: AbstractNetwork = PeriodicEmbedding(
             build, coordinates=domain.coordinates, periods=periods, harmonics=harmonics
         )

@@ -35,6 +35,7 @@ __all__ = [
     "reference_error",
     "refine",
     "robin",
+    "switch",
     "with_parameters",
 ]
 
@@ -53,6 +54,8 @@ class Parameter:
     below: float = math.inf
     at_least: float = -math.inf
     at_most: float = math.inf
+    switch: bool = False
+    """Whether it is off (0) or on (1); see `switch`."""
 
     def check(self, name: str, value: float) -> None:
         """Raise `PdesolveError` if a concrete `value` is not finite or out of range."""
@@ -64,6 +67,8 @@ class Parameter:
     @property
     def range(self) -> str:
         """The admissible range in words, e.g. `"positive"` or `"above 0 and at most 1"`."""
+        if self.switch:
+            return "0 or 1"
         if (self.above, self.below, self.at_least, self.at_most) == (0.0, math.inf, -math.inf, math.inf):
             return "positive"
         limits = {
@@ -88,6 +93,16 @@ def parameter(default: float, description: str, *, unit: str = "1", **limits: fl
         `viscosity: float = parameter(0.01, "kinematic viscosity", above=0)`
     """
     return eqx.field(default=default, metadata={"parameter": Parameter(description, unit, **limits)})
+
+
+def switch(description: str) -> Any:
+    """Declare a variant of a problem, off (0) unless asked for (1); on the command line its option needs no value.
+
+    Example:
+        `as_published: int = switch("the source with the benchmark's error")`
+    """
+    declared = Parameter(description, at_least=0.0, at_most=1.0, switch=True)
+    return eqx.field(default=0, metadata={"parameter": declared})
 
 
 def parameters_of(problem: Any) -> dict[str, Parameter]:

@@ -255,11 +255,13 @@ def _parser(prog: str, title: str, options: Mapping[str, str], problem: Any) -> 
 
 
 def _add_parameters(group: Any, options: Mapping[str, str], problem: Any) -> None:
+    from ..problem import parameters_of
     from ._restate import parameter_line
 
     for option, parameter in options.items():
         text = f"{parameter_line(problem, parameter)}. Default: {getattr(problem, parameter):g}"
-        group.add_argument(f"--{option}", type=number, metavar="VALUE", help=text.replace("%", "%%"))
+        bare = {"nargs": "?", "const": 1.0} if parameters_of(problem)[parameter].switch else {}
+        group.add_argument(f"--{option}", type=number, metavar="VALUE", help=text.replace("%", "%%"), **bare)
 
 
 def _stages(recipe: Recipe | None) -> str:

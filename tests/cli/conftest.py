@@ -15,7 +15,7 @@ ROD = textwrap.dedent(
     '''
     from typing import ClassVar
 
-    from pdesolve import AbstractProblem, NetworkConfig, Recipe, StageConfig, parameter
+    from pdesolve import AbstractProblem, NetworkConfig, Recipe, StageConfig, parameter, switch
     from pdesolve.geometry import Box
 
 
@@ -27,6 +27,7 @@ ROD = textwrap.dedent(
         wave_number: float = parameter(2.0, "wave number of the source")
         width: float = parameter(1.0, "thickness, 5% of the length", above=0, at_most=10)
         modes: int = parameter(3, "number of modes", at_least=1)
+        steady: int = switch("without the rate")
 
         def domain(self):
             return Box({"x": (0.0, 1.0)})

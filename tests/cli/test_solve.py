@@ -164,6 +164,15 @@ def test_print_config(run, engine, here):
     assert engine.calls[0].recipe == engine.calls[1].recipe
 
 
+@pytest.mark.parametrize(
+    ("words", "value"), [([], 0), (["--steady"], 1), (["--steady", "0"], 0), (["--steady", "--quiet"], 1)]
+)
+def test_switch(run, engine, words, value):
+    """A switch needs no value."""
+    assert run("solve", "rod", *words)[0] == 0
+    assert engine.calls[0].problem.steady == value
+
+
 def test_help(run):
     """The help shows parameters with description, unit, default and range, the recipe's values, and exit codes."""
     code, out, _ = run("solve", "rod", "--help")
@@ -190,6 +199,7 @@ def test_help(run):
         (["rod", "--conductivity", "nan"], "`conductivity` must be finite, got nan."),
         (["rod", "--conductivity", "thin"], "--conductivity: expected a number, got 'thin'. See `pdesolve solve rod"),
         (["rod", "--modes", "2.5"], "`modes` must be an integer, got 2.5."),
+        (["rod", "--steady", "2"], "`steady` must be 0 or 1, got 2."),
         (["rod", "--steps", "many"], "--steps: expected an integer, got 'many'. See `pdesolve solve rod --help`."),
         (["rod", "--steps", "1.5"], "--steps: expected an integer, got '1.5'."),
         (["rod", "--steps"], "--steps: expected one argument. See `pdesolve solve rod --help`."),

@@ -8,7 +8,7 @@ from scipy.integrate import solve_ivp
 
 from problems import GrayScott, gray_scott
 
-from .pointwise import equation_residuals
+from .pointwise import condition_residuals, equation_residuals
 
 
 def test_equation_agrees_with_the_plain_formula():
@@ -23,6 +23,19 @@ def test_equation_agrees_with_the_plain_formula():
     expected_v = 1 + 5e-6 * 4 * np.cos(2 * y) + 0.1 * v - u * v**2
     np.testing.assert_allclose(residuals["u"], expected_u, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(residuals["v"], expected_v, rtol=1e-12, atol=1e-9)
+
+
+def test_as_published():
+    """A loss that compares each value with all initial values has the gradient of the distance to their mean."""
+    problem = GrayScott(as_published=1)
+    (start,) = problem.conditions()
+    means = condition_residuals(problem, start, lambda at: {"u": 0.0 * at.x, "v": 0.0 * at.x})
+    points = np.random.default_rng(0).uniform(-1, 1, (200_000, 2))
+    for values, function in zip(means.values(), (gray_scott._start_u, gray_scott._start_v), strict=True):
+        np.testing.assert_allclose(-values, function(*points.T, np).mean(), atol=2e-3)
+    wide = np.pi / 80 / 4  # the integral of a spot over the area
+    np.testing.assert_allclose([-values[0] for values in means.values()], [1 - wide, wide], rtol=1e-9)
+    assert problem.exact_conditions() == () and "periodic" not in problem.recipe().network.options
 
 
 def test_equations_hold_on_the_series(monkeypatch):

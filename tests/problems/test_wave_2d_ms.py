@@ -4,10 +4,12 @@ from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from problems import Wave2DMS
+from pdesolve.errors import PdesolveError
+from problems import Wave2DMS, wave_2d_ms
 
-from .pointwise import equation_residuals
+from .pointwise import condition_residuals, equation_residuals
 
 
 def corrected(at):
@@ -31,6 +33,21 @@ def test_equation_holds_on_the_corrected_solution_only():
     x, y, t = points.T
     shape = np.sinh(np.pi * x) * np.sin(np.pi * y) + np.sin(3 * np.pi * x) * np.sinh(2 * np.pi * y)
     np.testing.assert_allclose(problem.reference().evaluate(points)["u"], shape * np.cos(np.pi * t), atol=1e-10)
+
+
+def test_as_published():
+    """All data are those of the published function, as loss terms; nothing is said about the rate, nothing is exact."""
+    problem = Wave2DMS(as_published=1)
+    assert [c.name for c in problem.conditions()] == ["initial", *wave_2d_ms.SIDES]
+    for condition in problem.conditions():
+        for residual in condition_residuals(problem, condition, published).values():
+            assert np.abs(residual).max() < 1e-9
+    points = problem.domain().sample_interior(50, "uniform", 0)
+    at = SimpleNamespace(**dict(zip("xyt", points.T, strict=True)))
+    np.testing.assert_allclose(problem.reference().evaluate(points)["u"], published(at)["u"], rtol=1e-9, atol=1e-8)
+    assert problem.exact_conditions() == () and problem.transform({"u": 2.0}, at) == {"u": 2.0}
+    with pytest.raises(PdesolveError, match="no classical solver"):
+        problem.classical(1e-3)
 
 
 def test_raw_zero_is_not_the_solution():
