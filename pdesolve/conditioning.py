@@ -16,18 +16,15 @@ References:
 import dataclasses
 from collections.abc import Sequence
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from .config import NetworkConfig, Recipe
-from .objective import Context, Evaluation, GaussNewton, Objective
-from .pinn import Ansatz, build_objective, initial_ansatz
+from .objective import GaussNewton, linearise
+from .pinn import build_objective, initial_ansatz
 from .problem import AbstractProblem
 
-__all__ = ["Spectrum", "diagnose", "linearise", "spectrum"]
+__all__ = ["Spectrum", "diagnose", "spectrum"]
 
 CUTOFF = 1e-14
 """Eigenvalues below this share of the largest are round-off."""
@@ -120,12 +117,3 @@ def _remedies(recipe: Recipe, can_be_exact: bool) -> Sequence[tuple[str, Recipe]
 
 def _model(problem: AbstractProblem, recipe: Recipe) -> GaussNewton:
     return linearise(build_objective(problem, recipe, problem.domain()), initial_ansatz(problem, recipe))
-
-
-def linearise(objective: Objective, ansatz: Ansatz) -> GaussNewton:
-    """Return the Gauss-Newton model of an objective at its first samples."""
-    params, frozen = eqx.partition(ansatz, eqx.is_inexact_array)
-    key, zero = jax.random.key(0), jnp.asarray(0)
-    batches = tuple(block.sampler.draw(block.sampler.init(0), key, zero) for block in objective.blocks)
-    evaluation = Evaluation(objective, batches, {}, key, Context(zero, jnp.asarray(0.0)), frozen)
-    return eqx.filter_jit(lambda evaluation, params: evaluation.gauss_newton(params))(evaluation, params)

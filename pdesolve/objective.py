@@ -39,6 +39,7 @@ __all__ = [
     "Rows",
     "Squares",
     "Term",
+    "linearise",
 ]
 
 
@@ -557,6 +558,15 @@ class Evaluation(eqx.Module):
             root = jax.vmap(term.outer.curvature_root)(shifted.reshape(n, c))
             scaled = jnp.einsum("ncp,nkc->nkp", scaled.reshape(n, c, -1), root).reshape(-1, scaled.shape[1])
         return gradient, scaled, residual
+
+
+def linearise(objective: Objective, trainables: PyTree) -> GaussNewton:
+    """Return the Gauss-Newton model of an objective at its first samples."""
+    params, frozen = eqx.partition(trainables, eqx.is_inexact_array)
+    key, zero = jax.random.key(0), jnp.asarray(0)
+    batches = tuple(block.sampler.draw(block.sampler.init(0), key, zero) for block in objective.blocks)
+    evaluation = Evaluation(objective, batches, {}, key, Context(zero, jnp.asarray(0.0)), frozen)
+    return eqx.filter_jit(lambda evaluation, params: evaluation.gauss_newton(params))(evaluation, params)
 
 
 def outer_mean(term: Term, z: Float[Array, "n ..."], rows: Rows, n: int | None = None) -> Float[Array, ""]:

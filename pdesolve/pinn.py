@@ -21,6 +21,7 @@ from .config import DataConfig, NetworkConfig, PointsConfig, Recipe, StageConfig
 from .errors import PdesolveError, UnknownNameError
 from .fit import FitResult, Stage, fit
 from .geometry import AbstractDomain, SpaceTime
+from .identification import standard_errors
 from .method import AbstractMethod, Monitor, Outcome, identity, resolved
 from .nets import AbstractNetwork, PeriodicEmbedding, ScaledNetwork
 from .objective import Objective, PointwiseBlock, Term
@@ -371,6 +372,16 @@ class PINN(AbstractMethod):
                 verdict["doubt"] = f"a second seed diverged: {second.reason}"
         if problem.unknowns():
             verdict["identified"] = {name: float(value) for name, value in result.trainables.unknowns.items()}
+            noise = {
+                term_name(condition, field): condition.noise
+                for condition in problem.conditions()
+                for field in condition.fields
+                if condition.kind == "observations"
+            }
+            if noise and recipe.windows == 1 and result.status not in ("diverged", "interrupted"):
+                objective = build_objective(problem, recipe, problem.domain())
+                names = tuple(verdict["identified"])
+                verdict["standard_error"] = standard_errors(objective, result.trainables, noise, names)
         return Outcome(
             dataset=comparison.dataset(evaluate),
             verdict=verdict,

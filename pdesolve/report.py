@@ -69,7 +69,10 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
             for name, value in summary.get("residuals", {}).items()
         ],
         *[("difference of two seeds", _number(summary[key])) for key in ("seed_difference",) if key in summary],
-        *[(f"identified {name}", f"{value:.6g}") for name, value in summary.get("identified", {}).items()],
+        *[
+            (f"identified {name}", _measured(value, summary.get("standard_error", {}).get(name)))
+            for name, value in summary.get("identified", {}).items()
+        ],
         *[(name.replace("_", " "), _number(value)) for name, value in summary.get("measures", {}).items()],
         ("steps", "-" if summary["steps"] is None else str(summary["steps"])),
         *[(f"seconds to {verb}", f"{seconds[verb]:.2f}") for verb in ("compile", "train", "evaluate")],
@@ -83,6 +86,10 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     elif summary.get("classical"):
         rows.append(("classical solver", str(summary["classical"])))
     return rows
+
+
+def _measured(value: float, error: float | None) -> str:
+    return f"{value:.6g}" if error is None or not math.isfinite(error) else f"{value:.6g} ± {error:.1g}"
 
 
 def _number(value: float | None) -> str:

@@ -26,7 +26,7 @@ def hermitian_square(model: GaussNewton, params: PyTree, *, blocks: bool = False
     r"""Return the diagonal of $A = J^\top J$ in the shape of the parameters, or its blocks.
 
     Args:
-        model: Its rows are J, as `pdesolve.conditioning.linearise` gives them.
+        model: Its rows are J, as `pdesolve.objective.linearise` gives them.
         params: The parameters with respect to which rows were taken, in their shape.
         blocks: For each array of n numbers the matrix `(n, n)` of A that belongs to it, instead.
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pdesolve.cli import main
-from pdesolve.conditioning import linearise, spectrum
-from pdesolve.objective import Objective, PointwiseBlock, Term
+from pdesolve.conditioning import spectrum
+from pdesolve.objective import Objective, PointwiseBlock, Term, linearise
 from pdesolve.samplers import FixedSamples
 
 

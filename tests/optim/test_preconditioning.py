@@ -7,9 +7,8 @@ import numpy as np
 import optax
 import pytest
 
-from pdesolve.conditioning import linearise
 from pdesolve.errors import PdesolveError
-from pdesolve.objective import Objective, PointwiseBlock, Term
+from pdesolve.objective import Objective, PointwiseBlock, Term, linearise
 from pdesolve.optim import hermitian_square, precondition_by_blocks, precondition_by_diagonal
 from pdesolve.pinn import build_objective, initial_ansatz
 from pdesolve.samplers import FixedSamples
