@@ -12,7 +12,8 @@ from ..workspace import Workspace
 __all__ = ["Multiscale"]
 
 SAMPLES, SEEDS = 225, 3
-UNIT_CELLS = ("rve1", "rve2", "rve3")
+UNIT_CELLS = ("rve3", "rve2", "rve1")
+"""The quickest first."""
 METHODS = {"EquiNO": "equino", "DNN": "dnn", "VPIONet": "vpionet"}
 """Row of the table to method; all seeds are for the first, one for the others."""
 STRUCTURES = {
