@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from .errors import PdesolveError
-from .metrics import errors, trivial_errors
+from .metrics import errors, relative_l2, trivial_errors
 from .problem import AbstractProblem, Points, Values, comparison_points, grid_points
 
 __all__ = ["Comparison"]
@@ -58,8 +58,13 @@ class Comparison:
             return {"relative_l2": None, "max_error": None, "reference_error": None, "trivial_error": None}
         free = self.problem.up_to_constant()
         centred = {name: v - v.mean() if name in free else v for name, v in self.expected.items()}
+        regions = {
+            f"relative_l2 where {name}": relative_l2(*_chosen(inside(self.points), values, self.expected))
+            for name, inside in self.problem.error_regions().items()
+        }
         return {
             **self.errors(values),
+            **({"measures": regions} if regions else {}),
             "reference_error": self.reference.error_bound,
             "reference": self.reference.description,
             "trivial_error": trivial_errors(centred),
@@ -97,3 +102,7 @@ class Comparison:
             # The domain does not change in time.
             arrays["mask"] = inside.isel(time=0, drop=True) if "time" in names else inside
         return xr.Dataset(arrays, coords=coords, attrs={f"section_{axis}": value for axis, value in held.items()})
+
+
+def _chosen(inside: np.ndarray, *parts: Values) -> list[Values]:
+    return [{name: values[inside] for name, values in part.items()} for part in parts]

@@ -9,7 +9,7 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from .config import Recipe
 from .errors import PdesolveError, UnknownNameError
@@ -378,6 +378,10 @@ class AbstractProblem(eqx.Module):
     def up_to_constant(self) -> tuple[str, ...]:
         """Fields determined up to a constant only, e.g. a pressure; errors ignore their mean."""
         return ()
+
+    def error_regions(self) -> dict[str, Callable[[Points], Bool[np.ndarray, " n"]]]:
+        """Parts of the domain whose errors are told besides, by name: points to whether they belong to it."""
+        return {}
 
     def reference(self) -> Reference | None:
         """An independent answer to compare with, or None: then results are `unverified`."""

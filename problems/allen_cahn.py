@@ -82,6 +82,10 @@ class AllenCahn(AbstractProblem):
         """The two phases."""
         return {"u": (-1.0, 1.0)}
 
+    def error_regions(self) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+        """Away from the kink of the initial value at the periodic boundary."""
+        return {"|x| <= 0.95": lambda points: np.abs(points[:, 0]) <= 0.95}
+
     def reference(self) -> Reference:
         """Cosine series with the kinks in closed form; the error bound is the distance to a coarser solution."""
         solution, bound, modes, steps = _reference(float(self.diffusivity), float(self.rate))

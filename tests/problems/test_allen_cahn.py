@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from pdesolve.problem import reference_error
+from pdesolve.comparison import Comparison
+from pdesolve.problem import evaluation_grid, reference_error
 from problems import AllenCahn
 from problems.allen_cahn import heat_of_kinks
 
@@ -86,3 +87,14 @@ def test_classical(tolerance):
 def test_reference_at_other_parameters(problem):
     assert problem.reference().error_bound < 1e-7
     assert problem.classical(1e-5).error <= 1e-5
+
+
+def test_error_away_from_the_kink_is_told():
+    """An error at the ends alone is in the whole norm, and not in that of |x| <= 0.95."""
+    problem = AllenCahn()
+    comparison = Comparison(problem, evaluation_grid(problem))
+    assert comparison.expected is not None
+    x, expected = comparison.points[:, 0], comparison.expected["u"]
+    verdict = comparison.verdict({"u": expected + 0.1 * (np.abs(x) > 0.95)})
+    assert verdict["relative_l2"] > 1e-2
+    assert verdict["measures"] == {"relative_l2 where |x| <= 0.95": 0.0}
