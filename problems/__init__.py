@@ -7,9 +7,11 @@ from pdesolve._lazy import attach
 if TYPE_CHECKING:
     from .advection import Advection as Advection
     from .allen_cahn import AllenCahn as AllenCahn
+    from .allen_cahn_2d import AllenCahn2D as AllenCahn2D
     from .beltrami import Beltrami as Beltrami
     from .burgers import Burgers as Burgers
     from .burgers_2d import Burgers2D as Burgers2D
+    from .burgers_2d_c import Burgers2DC as Burgers2DC
     from .burgers_family import BurgersFamily as BurgersFamily
     from .burgers_trajectories import BurgersTrajectories as BurgersTrajectories
     from .cook_membrane import CookMembrane as CookMembrane
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from .forced_burgers import ForcedViscousBurgers as ForcedViscousBurgers
     from .gray_scott import GrayScott as GrayScott
     from .heat_1d import Heat1D as Heat1D
+    from .heat_2d_cg import Heat2DCG as Heat2DCG
+    from .heat_2d_lt import Heat2DLT as Heat2DLT
     from .heat_2d_ms import Heat2DMS as Heat2DMS
     from .heat_2d_vc import Heat2DVC as Heat2DVC
     from .heat_inverse import HeatInverse as HeatInverse
@@ -39,7 +43,9 @@ if TYPE_CHECKING:
     from .poisson_1d import Poisson1D as Poisson1D
     from .poisson_2d import Poisson2D as Poisson2D
     from .poisson_2d_c import Poisson2DC as Poisson2DC
+    from .poisson_2d_cg import Poisson2DCG as Poisson2DCG
     from .poisson_2d_ms import Poisson2DMS as Poisson2DMS
+    from .poisson_3d_cg import Poisson3DCG as Poisson3DCG
     from .poisson_inverse import PoissonInverse as PoissonInverse
     from .poisson_nd import Poisson5D as Poisson5D
     from .poisson_nd import Poisson10D as Poisson10D
@@ -47,8 +53,10 @@ if TYPE_CHECKING:
     from .random_field_1d import RandomField1D as RandomField1D
     from .reaction import Reaction as Reaction
     from .schrodinger import Schrodinger as Schrodinger
+    from .shallow_water import ShallowWater as ShallowWater
     from .single_element import SingleElement as SingleElement
     from .wave_1d import Wave1D as Wave1D
+    from .wave_2d import Wave2D as Wave2D
     from .wave_2d_ms import Wave2DMS as Wave2DMS
 
 __getattr__, __dir__, __all__ = attach(
@@ -56,9 +64,11 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Advection": ".advection",
         "AllenCahn": ".allen_cahn",
+        "AllenCahn2D": ".allen_cahn_2d",
         "Beltrami": ".beltrami",
         "Burgers": ".burgers",
         "Burgers2D": ".burgers_2d",
+        "Burgers2DC": ".burgers_2d_c",
         "BurgersFamily": ".burgers_family",
         "BurgersTrajectories": ".burgers_trajectories",
         "CookMembrane": ".cook_membrane",
@@ -71,6 +81,8 @@ __getattr__, __dir__, __all__ = attach(
         "ForcedViscousBurgers": ".forced_burgers",
         "GrayScott": ".gray_scott",
         "Heat1D": ".heat_1d",
+        "Heat2DCG": ".heat_2d_cg",
+        "Heat2DLT": ".heat_2d_lt",
         "Heat2DMS": ".heat_2d_ms",
         "Heat2DVC": ".heat_2d_vc",
         "HeatInverse": ".heat_inverse",
@@ -89,15 +101,19 @@ __getattr__, __dir__, __all__ = attach(
         "Poisson1D": ".poisson_1d",
         "Poisson2D": ".poisson_2d",
         "Poisson2DC": ".poisson_2d_c",
+        "Poisson2DCG": ".poisson_2d_cg",
         "Poisson2DMS": ".poisson_2d_ms",
         "Poisson5D": ".poisson_nd",
+        "Poisson3DCG": ".poisson_3d_cg",
         "PoissonInverse": ".poisson_inverse",
         "PoissonND": ".poisson_nd",
         "RandomField1D": ".random_field_1d",
         "Reaction": ".reaction",
         "Schrodinger": ".schrodinger",
+        "ShallowWater": ".shallow_water",
         "SingleElement": ".single_element",
         "Wave1D": ".wave_1d",
+        "Wave2D": ".wave_2d",
         "Wave2DMS": ".wave_2d_ms",
     },
 )
