@@ -27,7 +27,8 @@ class AllenCahn2D(AbstractPeriodicFamily):
     The phases are u = 1 and u = -1; between them are layers $\tanh (x / \sqrt{2 D / r})$, which move by their
     curvature. The initial value is 0.9 w / max |w| with w Gaussian, of equal variances of the modes
     $|k_1|, |k_2| \le 8$ but for the constant one, and the maximum that over 64 x 64 points. All quantities are
-    nondimensional. The energy $\int \frac{D}{2} |\nabla u|^2 + \frac{r}{4} (1 - u^2)^2$ falls, and u stays between -1 and 1.
+    nondimensional. The energy $\int \frac{D}{2} |\nabla u|^2 + \frac{r}{4} (1 - u^2)^2$ falls, and u stays between
+    -1 and 1.
 
     References:
         Allen and Cahn, Acta Metallurgica 27 (1979) 1085-1095, for the equation.
