@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from .l_profile import LProfile as LProfile
     from .lid_driven_cavity import LidDrivenCavity as LidDrivenCavity
     from .navier_stokes_2d import NavierStokes2D as NavierStokes2D
+    from .ns_2d_cg import NS2DCG as NS2DCG
+    from .ns_2d_lt import NS2DLT as NS2DLT
     from .plate_with_hole import PlateWithHole as PlateWithHole
     from .poisson_1d import Poisson1D as Poisson1D
     from .poisson_2d import Poisson2D as Poisson2D
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from .single_element import SingleElement as SingleElement
     from .wave_1d import Wave1D as Wave1D
     from .wave_2d import Wave2D as Wave2D
+    from .wave_2d_cg import Wave2DCG as Wave2DCG
     from .wave_2d_ms import Wave2DMS as Wave2DMS
 
 __getattr__, __dir__, __all__ = attach(
@@ -95,6 +98,8 @@ __getattr__, __dir__, __all__ = attach(
         "KuramotoSivashinskyWave": ".kuramoto_sivashinsky_wave",
         "LProfile": ".l_profile",
         "LidDrivenCavity": ".lid_driven_cavity",
+        "NS2DCG": ".ns_2d_cg",
+        "NS2DLT": ".ns_2d_lt",
         "NavierStokes2D": ".navier_stokes_2d",
         "PlateWithHole": ".plate_with_hole",
         "Poisson10D": ".poisson_nd",
@@ -114,6 +119,7 @@ __getattr__, __dir__, __all__ = attach(
         "SingleElement": ".single_element",
         "Wave1D": ".wave_1d",
         "Wave2D": ".wave_2d",
+        "Wave2DCG": ".wave_2d_cg",
         "Wave2DMS": ".wave_2d_ms",
     },
 )

@@ -6,9 +6,9 @@ References:
 
 import numpy as np
 from jaxtyping import Float
-from numpy.polynomial.legendre import leggauss, legvander
+from numpy.polynomial.legendre import legder, leggauss, legroots, legval, legvander
 
-__all__ = ["bubbles", "piecewise", "quadrature"]
+__all__ = ["bubbles", "lobatto", "piecewise", "quadrature"]
 
 
 def quadrature(
@@ -18,6 +18,17 @@ def quadrature(
     s, w = leggauss(order)
     half = np.diff(edges)[:, None] / 2
     return (edges[:-1, None] + half * (1 + s[None])).ravel(), (half * w[None]).ravel()
+
+
+def lobatto(
+    degree: int,
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, "n n"]]:
+    """Return the Gauss-Lobatto points of [-1, 1], their weights, and the matrix that differentiates values there."""
+    last = np.eye(degree + 1)[degree]
+    nodes = np.concatenate([[-1.0], legroots(legder(last)), [1.0]])
+    weights = 2 / (degree * (degree + 1) * legval(nodes, last) ** 2)
+    slopes = np.stack([legval(nodes, legder(row)) for row in np.eye(degree + 1)], axis=-1)
+    return nodes, weights, slopes @ np.linalg.inv(legvander(nodes, degree))
 
 
 def bubbles(s: Float[np.ndarray, " n"], count: int) -> tuple[Float[np.ndarray, "n m"], Float[np.ndarray, "n m"]]:

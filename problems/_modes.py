@@ -11,7 +11,7 @@ import numpy as np
 import scipy.fft
 from jaxtyping import Float, Shaped
 
-__all__ = ["Trajectory", "cosine_coefficients", "cosine_values", "distance", "etdrk4"]
+__all__ = ["Trajectory", "cosine_coefficients", "cosine_values", "distance", "etdrk4", "plane_series"]
 
 _STENCIL = 8
 _CHUNK = 256
@@ -154,3 +154,31 @@ def distance(a: Callable, b: Callable, bounds: Float[np.ndarray, "2 2"], num_poi
     x, t = np.random.default_rng(0).uniform(*bounds.T, size=(num_points, 2)).T
     expected = b(x, t)
     return float(np.linalg.norm(a(x, t) - expected) / np.linalg.norm(expected))
+
+
+def plane_series(
+    points: Float[np.ndarray, "n 3"],
+    coefficients: Callable[[float], Float[np.ndarray, "k l"]],
+    along_x: Callable[[np.ndarray], np.ndarray],
+    along_y: Callable[[np.ndarray], np.ndarray],
+) -> Float[np.ndarray, " n"]:
+    r"""Evaluate $\sum_{kl} c_{kl}(t) \phi_k(x) \psi_l(y)$ at points `(x, y, t)`; every different time costs a product.
+
+    Args:
+        points: Where and when.
+        coefficients: Time to $c$.
+        along_x: Positions `(m,)` to $\phi_k$ of shape `(m, k)`.
+        along_y: Positions `(m,)` to $\psi_l$ of shape `(m, l)`.
+    """
+    (xs, i), (ys, j) = (np.unique(points[:, axis], return_inverse=True) for axis in (0, 1))
+    values_x, values_y = along_x(xs), along_y(ys)
+    times, counts = np.unique(points[:, 2], return_counts=True)
+    result = np.empty(len(points))
+    for t, chosen in zip(times, np.split(np.argsort(points[:, 2]), np.cumsum(counts)[:-1]), strict=True):
+        columns, where = np.unique(i[chosen], return_inverse=True)
+        sums = values_x[columns] @ coefficients(t)
+        if len(columns) * len(ys) <= 4 * len(chosen):  # a grid
+            result[chosen] = (sums @ values_y.T)[where, j[chosen]]
+        else:
+            result[chosen] = (sums[where] * values_y[j[chosen]]).sum(axis=1)
+    return result
