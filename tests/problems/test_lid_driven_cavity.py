@@ -2,58 +2,32 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import skfem
-from skfem.helpers import ddot, div, dot, grad, mul
 
 from pdesolve.calculus import partial
 from problems import LidDrivenCavity
 from problems.lid_driven_cavity import _reference, corner_pressure, corner_velocity
 
+from . import taylor_hood
 from .pointwise import equation_residuals
 
 
-def taylor_hood(reynolds, n):
-    """Newton's method with P2-P1 elements on a mesh graded to the walls; values at the nodes of the mesh."""
+def finite_elements(reynolds, n):
+    """The cavity on a mesh graded to the walls."""
     nodes = np.sin(np.pi * np.linspace(0, 1, n + 1) / 2) ** 2
     mesh = skfem.MeshTri.init_tensor(nodes, nodes)
-    velocity = skfem.Basis(mesh, skfem.ElementVector(skfem.ElementTriP2()), intorder=5)
-    pressure = velocity.with_element(skfem.ElementTriP1())
-    nu = 1 / reynolds
 
-    @skfem.BilinearForm
-    def linearised(u, w, data):
-        convection = dot(mul(grad(u), data.flow), w) + dot(mul(data.flow.grad, u), w)
-        return nu * ddot(grad(u), grad(w)) + convection
+    def prescribed(at):
+        lid = np.where(at[1] == 1.0, 4 * at[0] * (1 - at[0]), 0.0)
+        return lid, 0 * lid
 
-    @skfem.LinearForm
-    def force(w, data):
-        convection = dot(mul(data.flow.grad, data.flow), w)
-        return -nu * ddot(data.flow.grad, grad(w)) - convection + data.pressure * div(w)
-
-    divergence = skfem.BilinearForm(lambda u, q, _: -q * div(u)).assemble(velocity, pressure)
-    mass = skfem.LinearForm(lambda q, data: q * div(data.flow)).assemble
-    size = velocity.N
-    x = np.zeros(size + pressure.N)
-    walls = velocity.get_dofs()
-    lid = velocity.get_dofs(lambda at: at[1] == 1.0).all("u^1")
-    x[lid] = (4 * velocity.doflocs[0] * (1 - velocity.doflocs[0]))[lid]
-    fixed = np.append(walls.all(), size)
-    for _ in range(8):
-        flow, p = velocity.interpolate(x[:size]), pressure.interpolate(x[size:])
-        matrix = skfem.bmat([[linearised.assemble(velocity, flow=flow), divergence.T], [divergence, None]], "csr")
-        right = np.concatenate([force.assemble(velocity, flow=flow, pressure=p), mass(pressure, flow=flow)])
-        change = skfem.solve(*skfem.condense(matrix, right, D=fixed, x=np.zeros_like(x)))
-        x += change
-        if np.abs(change[:size]).max() < 1e-10:
-            break
-    u, v = x[velocity.nodal_dofs]
-    return mesh.p.T, {"u": u, "v": v, "p": x[size:][pressure.nodal_dofs[0]]}
+    return taylor_hood.solve(mesh, 1 / reynolds, prescribed, lambda basis: basis.get_dofs().all(), pin=0)
 
 
 def test_reference_against_finite_elements():
     """Taylor-Hood elements know nothing of corner flows: velocities agree, and pressures away from the corners."""
     errors = []
     for n in (16, 32):
-        points, values = taylor_hood(100.0, n)
+        points, values = finite_elements(100.0, n)
         expected = LidDrivenCavity().reference().evaluate(points)
         velocity = np.concatenate([values[name] - expected[name] for name in "uv"])
         below = points[:, 1] < 0.8
