@@ -27,6 +27,7 @@ from pdesolve.problem import (
 
 from ._fields import periodic_field
 from ._legendre import bubbles, quadrature
+from ._modes import plane_series
 
 __all__ = ["Heat2DVC"]
 
@@ -166,18 +167,11 @@ def _galerkin(seed: int, n: int) -> Callable[[np.ndarray], np.ndarray]:
     eigenvalues, vectors = scipy.linalg.eigh(stiffness, weighted)
     gain = (vectors.T @ source.ravel()) / (eigenvalues**2 + math.pi**2)
 
-    def evaluate(points):
-        result = np.empty(len(points))
-        along = []
-        for axis in (0, 1):
-            places, where = np.unique(points[:, axis], return_inverse=True)
-            along.append((bubbles(2 * places - 1, n)[0], where))
-        for t in np.unique(points[:, 2]):
-            chosen = points[:, 2] == t
-            driven = eigenvalues * math.sin(math.pi * t) - math.pi * math.cos(math.pi * t)
-            modes = (vectors @ (gain * (driven + math.pi * np.exp(-eigenvalues * t)))).reshape(n, n)
-            along_x, along_y = (values[where[chosen]] for values, where in along)
-            result[chosen] = ((along_x @ modes) * along_y).sum(axis=1)
-        return result
+    def modes(t):
+        driven = eigenvalues * math.sin(math.pi * t) - math.pi * math.cos(math.pi * t)
+        return (vectors @ (gain * (driven + math.pi * np.exp(-eigenvalues * t)))).reshape(n, n)
 
-    return evaluate
+    def along(places):
+        return bubbles(2 * places - 1, n)[0]
+
+    return lambda points: plane_series(points, modes, along, along)
