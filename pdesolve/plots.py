@@ -376,7 +376,10 @@ def _draw_history(part: SubFigure, history: Mapping[str, Sequence[float]]) -> No
             across = np.arange(len(values)) if other is None else columns[other]
             # What is not positive or not measured has no place on a logarithmic scale.
             drawn = np.isfinite(values) & (values > 0)
-            style = dict(color=PALETTE[i % len(PALETTE)], linestyle=["-", "--", ":"][i // len(PALETTE) % 3])
+            marker = "o" if drawn.sum() == 1 else None  # of one point a line shows nothing
+            style = dict(
+                marker=marker, color=PALETTE[i % len(PALETTE)], linestyle=["-", "--", ":"][i // len(PALETTE) % 3]
+            )
             label = f"{name}, at last {values[drawn][-1]:.2e}" if title == "error" and drawn.any() else name
             axes.semilogy(across[drawn], values[drawn], linewidth=1.2, label=label, **style)
         axes.set_title(title, fontsize=9, loc="left")

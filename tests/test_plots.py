@@ -149,6 +149,12 @@ def test_history(draw):
     assert len(losses.lines[1].get_ydata()) == 0
     assert np.array_equal(errors.lines[0].get_xdata(), HISTORY["seconds"])
     assert f"relative_l2, at last {HISTORY['relative_l2'][-1]:.2e}" in texts
+    assert losses.lines[0].get_marker() == "None"
+
+
+def test_history_of_one_point_is_seen(draw):
+    panels, _ = draw(dataset("x"), None, {name: values[-1:] for name, values in HISTORY.items()})
+    assert [panels[name].lines[0].get_marker() for name in ("loss terms", "error")] == ["o", "o"]
 
 
 @pytest.mark.parametrize(
