@@ -120,8 +120,8 @@ class NS2DCG(AbstractProblem):
     def recipe(self) -> Recipe:
         """A network of four layers with exact conditions; points that do not crowd at the corner."""
         return Recipe(
-            network=NetworkConfig(width=24, depth=4),
-            points=PointsConfig(interior=2048, adaptive="none"),
+            network=NetworkConfig(width=20, depth=4),
+            points=PointsConfig(interior=1024, adaptive="none"),
             stages=(StageConfig("levenberg_marquardt", seconds=150.0),),
             grid={"x": 122, "y": 62},
         )

@@ -4,6 +4,7 @@ import itertools
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from problems import Wave2DCG, wave_2d_cg
 from problems._legendre import lobatto
@@ -70,8 +71,11 @@ def test_the_mean_over_the_materials_stays():
 
 
 def test_finite_differences_agree():
-    """An independent method: the five-point formula between reflecting sides, leap-frog in time; order two."""
-    errors = []
+    """An independent method: the five-point formula between reflecting sides, leap-frog in time.
+
+    Order one: lines between materials are lines between its cells too.
+    """
+    solution, errors = wave_2d_cg._solve(0, 8), []
     for n in (64, 128):
         h = 2 / n
         x = -1 + h * (np.arange(n) + 0.5)
@@ -89,11 +93,12 @@ def test_finite_differences_agree():
         for _ in range(steps):
             before, u = u, 2 * u - before + dt**2 * acceleration(u)
         grid = np.stack(np.meshgrid(x, x, np.array([0.5]), indexing="ij"), -1).reshape(-1, 3)
-        expected = wave_2d_cg._solve(0, 8)(grid)["u"]
+        expected = solution(grid)["u"]
         errors.append(np.linalg.norm(u.ravel() - expected) / np.linalg.norm(expected))
-    assert errors[1] < 5e-3 and errors[1] < errors[0] / 2.5, errors
+    assert errors[1] < 4e-3 and errors[1] < errors[0] / 1.8, errors
 
 
+@pytest.mark.slow
 def test_converges():
     """More points, less error, at least in the first order: fronts bound it. The reference's bound is small."""
     points = np.random.default_rng(1).uniform((-1, -1, 0), (1, 1, 5), (1000, 3))
