@@ -16,6 +16,7 @@ from .document import write_document
 from .machine import Watch, commit, cores, machine, versions
 from .store import Store
 from .suites.combine import Combine
+from .suites.experts import Experts
 from .suites.factorisations import Factorisations
 from .suites.flow import Flow
 from .suites.honest import Honest
@@ -39,7 +40,7 @@ SUITES: dict[str, AbstractSuite] = {
     suite.name: suite
     for suite in (
         *(Latency(), Residual(), Step(), Memory(), Scaling(), Factorisations(), Combine()),
-        *(Operators(), Multiscale(), Flow(), Problems(), Methods(), Rules(), Honest(), Peers(), Solve()),
+        *(Operators(), Experts(), Multiscale(), Flow(), Problems(), Methods(), Rules(), Honest(), Peers(), Solve()),
     )
 }
 """In the order of the document; quick ones first."""
