@@ -25,17 +25,17 @@ class Experts(AbstractSuite):
     title = "Hard constraints"
     about = (
         "Operators trained on the equation alone, by the recipe's sizes and steps: without a constraint, with one "
-        "solve for the weights of basis functions, and with one in each block of the domain. Mean relative L2 of the test "
-        "functions. Then the cost: seconds of a training step and of one answer, for more and more blocks of the same "
-        "domain, equations imposed at all points (*speed-up*: one block's time over it), and for one block with "
+        "solve for the weights of basis functions, and with one in each block of the domain. Mean relative L2 of the "
+        "test functions. Then the cost: seconds of a training step and of one answer, for more and more blocks of the "
+        "same domain, equations imposed at all points (*speed-up*: one block's time over it), and for one block with "
         "equations at fewer points. Medians over seeds."
     )
 
     def cells(self, options):
         """Return the methods of one seed and problem after another, then what is timed."""
         if options.smoke:
-            given = {"problem": PROBLEMS[0], "method": "PI-HC-MoE", "seed": 0, "steps": 2, "resolution": 32}
-            return [Cell(f"{PROBLEMS[0]}/PI-HC-MoE/0", given)]
+            given = {"problem": PROBLEMS[0], "method": "soft constraint", "seed": 0, "steps": 2, "resolution": 32}
+            return [Cell(f"{PROBLEMS[0]}/soft constraint/0", given)]
         names = [name for name in PROBLEMS if options.problems is None or name in options.problems]
         cells = [
             Cell(f"{name}/{method}/{seed}", {"problem": name, "method": method, "seed": seed})
