@@ -113,7 +113,7 @@ class Splines:
         for axis, count in enumerate(self.shape):
             first = self.spans[axis][cells[:, axis]] - self.degree
             along = first[:, None, None] + np.arange(self.degree + 1)
-            result = (result[:, :, None] * count + along).reshape(len(cells), -1)
+            result = (result[:, :, None] * count + along).reshape(len(cells), result.shape[1] * (self.degree + 1))
         return result
 
     def cells_of(self, points: Float[np.ndarray, "n d"]) -> Int[np.ndarray, "n d"]:
@@ -183,7 +183,7 @@ class Splines:
 def _kron(a: Float[np.ndarray, "n i j"], b: Float[np.ndarray, "n k l"]) -> Float[np.ndarray, "n ik jl"]:
     """The Kronecker product of each pair."""
     product = a[:, :, None, :, None] * b[:, None, :, None, :]
-    return product.reshape(len(a), a.shape[1] * b.shape[1], -1)
+    return product.reshape(len(a), a.shape[1] * b.shape[1], a.shape[2] * b.shape[2])
 
 
 def _gauss(low: np.ndarray, high: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

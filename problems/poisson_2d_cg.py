@@ -193,7 +193,7 @@ def _without_holes(points: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
 def _survival(x: Float[np.ndarray, " n"], t: Float[np.ndarray, " times"]) -> Float[np.ndarray, "n times"]:
     """Probability that Brownian motion of variance 2 t from x is in (-1, 1) all the time up to t."""
     places, where = np.unique(x, return_inverse=True)
-    left, scale, result = places[:, None], 1 / (2 * np.sqrt(t)), 1.0
+    left, scale, result = places[:, None], 1 / (2 * np.sqrt(t)), np.ones((len(places), len(t)))
     for j in range(3):  # the images in both ends; at the latest t the next ones are 1e-16
         images = scipy.special.erfc((2 * j + 1 - left) * scale) + scipy.special.erfc((2 * j + 1 + left) * scale)
         result = result - (-1) ** j * images

@@ -103,7 +103,7 @@ class Poisson3DCG(AbstractProblem):
         """A network; the conditions are loss terms."""
         return Recipe(
             network=NetworkConfig(width=24, depth=3),
-            points=PointsConfig(interior=4096, boundary=256),
+            points=PointsConfig(interior=3072, boundary=96),
             stages=(StageConfig("levenberg_marquardt", seconds=270.0),),
             grid={"x": 33, "y": 65, "z": 33},
         )

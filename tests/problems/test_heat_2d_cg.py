@@ -1,5 +1,6 @@
 """The rectangle with seventeen hot holes: conditions, and its reference against layers and rings in one dimension."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -18,14 +19,30 @@ def test_equation_and_conditions_agree_with_the_plain_formulas():
     x, y, t = points.T
     residual = equation_residuals(problem, lambda at: {"u": at.t * jnp.sin(at.x) * jnp.cos(2 * at.y)}, points)["heat"]
     np.testing.assert_allclose(residual, (1 + 5 * t) * np.sin(x) * np.cos(2 * y), atol=1e-12)
-    found = {
-        c.name: condition_residuals(problem, c, lambda at: {"u": at.x**2 + at.y**2})["u"] for c in problem.conditions()
-    }
-    np.testing.assert_allclose(found["large_9"], 1 - 2 - 5, atol=1e-9)  # around the origin: u = r^2, du/dn = -2 r
-    assert (found["y_max"] >= 12**2 + 24 - 0.1 - 1e-9).all() and (found["x_min"] >= 8**2 + 16 - 0.1 - 1e-9).all()
+    conditions = {c.name: c for c in problem.conditions()}
+    assert len(conditions) == 22
+
+    def found(name):
+        return condition_residuals(problem, conditions[name], lambda at: {"u": at.x**2 + at.y**2})["u"]
+
+    np.testing.assert_allclose(found("large_9"), 1 - 2 - 5, atol=1e-9)  # around the origin: u = r^2, du/dn = -2 r
+    assert (found("y_max") >= 12**2 + 24 - 0.1 - 1e-9).all() and (found("x_min") >= 8**2 + 16 - 0.1 - 1e-9).all()
     small = np.array(heat_2d_cg._SMALL[5])
-    assert np.abs(found["small_6"]).max() < (small @ small + 2 * 3.2 * 0.4 + 0.16) + 2 * 3.6 + 1
-    assert len(found) == 22
+    assert np.abs(found("small_6")).max() < (small @ small + 2 * 3.2 * 0.4 + 0.16) + 2 * 3.6 + 1
+
+
+def test_layers_of_the_transform():
+    """One of them solves the equation of a half space; all of them are the solution at early times but for a tenth."""
+    d, t = jnp.linspace(0.0, 2.0, 9), jnp.linspace(0.01, 2.0, 9)
+    layer = heat_2d_cg._layer
+    along, rate = jax.grad(layer, 0), jax.grad(layer, 1)
+    np.testing.assert_allclose(jax.vmap(rate)(d, t), jax.vmap(jax.grad(along))(d, t), atol=1e-10)
+    np.testing.assert_allclose(jax.vmap(lambda t: along(0.0, t))(t), layer(0.0, t) - 1, atol=1e-12)
+    np.testing.assert_allclose(layer(d[1:], 0.0), 0.0, atol=1e-300)
+    points = Heat2DCG().domain().window(0.0, 0.05).sample_interior(300, "sobol", 0)
+    expected = heat_2d_cg._reference()[0].evaluate(points)["u"]
+    found = np.asarray(jax.vmap(lambda p: heat_2d_cg._layers(*p))(jnp.asarray(points)))
+    assert 0.02 < np.linalg.norm(found - expected) / np.linalg.norm(expected) < 0.1
 
 
 def test_layers_along_the_middle_of_a_side():
