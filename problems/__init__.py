@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .darcy_1d import Darcy1D as Darcy1D
     from .darcy_2d import Darcy2D as Darcy2D
     from .darcy_2d import Darcy2DLognormal as Darcy2DLognormal
+    from .darcy_flow_2d import DarcyFlow2D as DarcyFlow2D
     from .diffusion_sorption import DiffusionSorption as DiffusionSorption
     from .forced_burgers import ForcedBurgers as ForcedBurgers
     from .forced_burgers import ForcedKdVBurgers as ForcedKdVBurgers
@@ -78,6 +79,7 @@ __getattr__, __dir__, __all__ = attach(
         "Darcy1D": ".darcy_1d",
         "Darcy2D": ".darcy_2d",
         "Darcy2DLognormal": ".darcy_2d",
+        "DarcyFlow2D": ".darcy_flow_2d",
         "DiffusionSorption": ".diffusion_sorption",
         "ForcedBurgers": ".forced_burgers",
         "ForcedKdVBurgers": ".forced_burgers",
