@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .l_profile import LProfile as LProfile
     from .lid_driven_cavity import LidDrivenCavity as LidDrivenCavity
     from .navier_stokes_2d import NavierStokes2D as NavierStokes2D
+    from .navier_stokes_trajectories import NavierStokesTrajectories as NavierStokesTrajectories
     from .ns_2d_cg import NS2DCG as NS2DCG
     from .ns_2d_lt import NS2DLT as NS2DLT
     from .plate_with_hole import PlateWithHole as PlateWithHole
@@ -103,6 +104,7 @@ __getattr__, __dir__, __all__ = attach(
         "NS2DCG": ".ns_2d_cg",
         "NS2DLT": ".ns_2d_lt",
         "NavierStokes2D": ".navier_stokes_2d",
+        "NavierStokesTrajectories": ".navier_stokes_trajectories",
         "PlateWithHole": ".plate_with_hole",
         "Poisson10D": ".poisson_nd",
         "Poisson1D": ".poisson_1d",

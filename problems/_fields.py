@@ -18,6 +18,7 @@ __all__ = [
     "fourier_values",
     "frequencies",
     "periodic_field",
+    "periodic_noise",
     "relative_errors",
     "resized",
 ]
@@ -50,11 +51,14 @@ def periodic_field(
     Returns:
         Coefficients for 2 K + 1 points, which have no Nyquist frequency.
     """
-    m = 2 * num_modes + 1
-    k, l = frequencies(m)  # noqa: E741
+    k, l = frequencies(2 * num_modes + 1)  # noqa: E741
+    return np.sqrt(variance(k**2 + l**2)) * periodic_noise(num_samples, num_modes, seed)
+
+
+def periodic_noise(num_samples: int, num_modes: int, seed: int) -> Complex[np.ndarray, "sample rows columns"]:
+    """Draw the coefficients of `periodic_field` with variance 1 at every frequency."""
     # The transform of white noise is white, and has the symmetry of real functions.
-    noise = scipy.fft.rfft2(_normal(num_samples, m, seed), norm="ortho")
-    return np.sqrt(variance(k**2 + l**2)) * noise
+    return np.asarray(scipy.fft.rfft2(_normal(num_samples, 2 * num_modes + 1, seed), norm="ortho"))
 
 
 def cosine_field(

@@ -120,13 +120,31 @@ class NavierStokes2D(AbstractFamily):
         self, start: Complex[np.ndarray, "sample rows columns"], points: int, steps: int
     ) -> tuple[Complex[np.ndarray, "sample new_rows new_columns"], float]:
         """Return the Fourier coefficients at the end on `points` points, and the seconds for one sample."""
+        solved, seconds = self.frames(start, points, steps)
+        return solved[:, -1], seconds
+
+    def frames(
+        self, start: Complex[np.ndarray, "sample rows columns"], points: int, steps: int, intervals: int = 1
+    ) -> tuple[Complex[np.ndarray, "sample frame new_rows new_columns"], float]:
+        """Return the Fourier coefficients on `points` points at equal intervals, both ends included.
+
+        Args:
+            start: Coefficients at the start.
+            points: Along each axis.
+            steps: A multiple of `intervals`.
+            intervals: Between frames.
+
+        Returns:
+            The coefficients, and the seconds for one sample.
+        """
         linear, nonlinear, kept = _equation(points, self.viscosity, self.force)
-        ends, seconds = [], []
+        options = {"duration": self.duration, "steps": steps, "every": steps // intervals}
+        solved, seconds = [], []
         for c in resized(start, points) * kept:
             began = time.perf_counter()
-            ends.append(etdrk4(c, linear, nonlinear, duration=self.duration, steps=steps, every=steps)[-1])
+            solved.append(etdrk4(c, linear, nonlinear, **options))
             seconds.append(time.perf_counter() - began)
-        return np.array(ends), float(np.median(seconds))
+        return np.array(solved), float(np.median(seconds))
 
 
 def _equation(points: int, viscosity: float, force: float) -> tuple[np.ndarray, Any, np.ndarray]:
