@@ -18,6 +18,8 @@ from .materials import stresses as stresses_of
 __all__ = ["Modes", "blank_modes", "magic_points", "pod_modes"]
 
 _SCALINGS = ("per_mode", "scalar")
+_SMALL = 1e-7
+"""A strain at which the materials are linear to rounding."""
 
 
 class Modes(eqx.Module):
@@ -83,10 +85,15 @@ def pod_modes(
     rank: int = 16,
     bound: float = 0.04,
     scaling: str = "per_mode",
+    linear: bool = False,
 ) -> Modes:
     r"""Return the leading left singular vectors of snapshots: no mean is subtracted, the product is Euclidean.
 
     A stress mode is unbalanced by the snapshots' own residual times the ratio of the first singular value to its own.
+
+    Snapshots of a few per cent strain say little about small strains, where the materials are linear and which
+    structures mostly have. With `linear` the first three modes of each kind span the cell's answers to infinitesimal
+    strains, so that the tangent at zero strain is exact, and the others are of what these leave of the snapshots.
 
     Args:
         rve: The unit cell, of materials `SaturatingElastic` or `LinearElastic`.
@@ -96,6 +103,7 @@ def pod_modes(
         bound: Largest component of the mean strains.
         scaling: `per_mode` ($s_k / \sqrt{n}$ for mode k), or `scalar` (one mean and one standard deviation of all
             coefficients), as published.
+        linear: Whether the first three modes are those of infinitesimal strains; three more solves of the cell.
 
     Raises:
         PdesolveError: If shapes do not fit, there are fewer samples than modes, or materials are others.
@@ -112,7 +120,13 @@ def pod_modes(
         )
     if not 1 <= rank <= n:
         raise PdesolveError(f"`rank` must be from 1 to the number of snapshots, {n}; got {rank}.")
-    parts = [_svd(fields.reshape(n, -1).T, rank, scaling) for fields in (fluctuations, stresses)]
+    if linear and rank < 4:
+        raise PdesolveError(f"with modes of infinitesimal strains `rank` must be at least 4, got {rank}.")
+    firsts = _infinitesimal(rve) if linear else (None, None)
+    parts = [
+        _svd(fields.reshape(n, -1).T, rank, scaling, first)
+        for fields, first in zip((fluctuations, stresses), firsts, strict=True)
+    ]
     (phi, *_), (psi, *_) = parts
     phi, psi = phi.reshape(-1, 2, rank), psi.reshape(-1, 3, rank)
     strain = np.stack([rve.strain_of(phi[..., k]) for k in range(rank)], axis=-1)
@@ -159,15 +173,29 @@ def magic_points(modes: Modes, count: int | None = None) -> Int[np.ndarray, " co
     return np.array(sorted(chosen))
 
 
-def _svd(snapshots: np.ndarray, rank: int, scaling: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return modes, and scales and shifts of their coefficients."""
-    u, s, v = np.linalg.svd(snapshots, full_matrices=False)
-    coefficients = s[:rank, None] * v[:rank]
+def _infinitesimal(rve: RVE) -> tuple[np.ndarray, np.ndarray]:
+    """Return fluctuations and stresses per strain of the three mean strains, one in each column."""
+    states = [rve.solve(_SMALL * unit) for unit in np.eye(3)]
+    fields = ([getattr(state, name).reshape(-1) / _SMALL for state in states] for name in ("fluctuation", "stresses"))
+    fluctuations, stresses = (np.stack(columns, axis=1) for columns in fields)
+    return fluctuations, stresses
+
+
+def _svd(
+    snapshots: np.ndarray, rank: int, scaling: str, first: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return modes, and scales and shifts of their coefficients; the first modes span the columns of `first`."""
+    given = np.zeros((len(snapshots), 0)) if first is None else np.linalg.qr(first)[0]
+    projected = given.T @ snapshots
+    u, s, v = np.linalg.svd(snapshots - given @ projected, full_matrices=False)
+    modes = np.concatenate([given, u], axis=1)[:, :rank]
+    coefficients = np.concatenate([projected, s[:, None] * v])[:rank]
     if scaling == "scalar":
-        return u[:, :rank], np.full(rank, coefficients.std()), np.full(rank, coefficients.mean())
+        return modes, np.full(rank, coefficients.std()), np.full(rank, coefficients.mean())
     # Without spread a mode would be switched off: rounding bounds its scale from below.
-    least = 1e-12 * s[0] if s[0] > 0 else 1.0
-    return u[:, :rank], np.maximum(s[:rank], least) / np.sqrt(snapshots.shape[1]), np.zeros(rank)
+    spread = np.linalg.norm(coefficients, axis=1)
+    least = 1e-12 * spread.max() if spread.max() > 0 else 1.0
+    return modes, np.maximum(spread, least) / np.sqrt(snapshots.shape[1]), np.zeros(rank)
 
 
 def _fixed(values: Sequence | np.ndarray | float) -> Fixed:

@@ -35,6 +35,7 @@ class LearnedUnitCell(AbstractMicroLearning):
         loss: `projected`, `published`, `magic` or `variable_projection`.
         collocation: Mean strains at which the law is imposed.
         trend: With `projected`, the odd degree of the trend under the networks (`OddTrend`); 0 for none.
+        linear_modes: Whether the first three modes of each kind are those of infinitesimal strains; see `pod_modes`.
     """
 
     rank: int = eqx.field(static=True, default=16)
@@ -42,6 +43,7 @@ class LearnedUnitCell(AbstractMicroLearning):
     loss: str = eqx.field(static=True, default="projected")
     collocation: int = eqx.field(static=True, default=500)
     trend: int = eqx.field(static=True, default=7)
+    linear_modes: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
         if self.trend and self.loss == "projected" and self.collocation < (count := num_features(self.trend)):
@@ -67,7 +69,13 @@ class LearnedUnitCell(AbstractMicroLearning):
             modes = blank_modes(rve, self.rank, problem.bound)
         else:
             modes = pod_modes(
-                rve, train.fluctuations, train.fields, rank=self.rank, bound=problem.bound, scaling=self.scaling
+                rve,
+                train.fluctuations,
+                train.fields,
+                rank=self.rank,
+                bound=problem.bound,
+                scaling=self.scaling,
+                linear=self.linear_modes,
             )
         trend = blank_trend(self.rank, self.trend) if self.trend and self.loss == "projected" else None
         return EquiNO(modes, **sizes(recipe.network), trend=trend, key=jax.random.key(recipe.seed))

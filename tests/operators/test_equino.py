@@ -131,6 +131,26 @@ def test_one_material():
     np.testing.assert_allclose(optimum.mean_stress(modes), data.mean[3:], rtol=1e-9)
 
 
+def test_modes_of_infinitesimal_strains():
+    """With them the tangent at zero strain is the cell's; with leading singular vectors alone it is not."""
+    data, small = solved(), 1e-6 * np.eye(3)
+    expected = np.array([data.rve.solve(strain).stress for strain in small])
+    errors = []
+    for linear in (True, False):
+        modes = data.modes(8, linear=linear)
+        for basis in (modes.displacement, modes.stress):
+            flat = np.asarray(basis.value).reshape(-1, 8)
+            np.testing.assert_allclose(flat.T @ flat, np.eye(8), atol=1e-10)
+        found = np.asarray(equino_solve(modes, jnp.asarray(small)).mean_stress(modes))
+        errors.append(np.abs(found - expected).max(axis=1) / np.abs(expected).max(axis=1))
+    assert errors[0].max() < 1e-5 < 1e-4 < errors[1].max()
+    model = EquiNO(data.modes(8, linear=True), width=8, depth=2, key=jax.random.key(0))
+    forces, scale = data.rve.unbalance(np.asarray(model.micro_fields(STRAIN)["equilibrium"]))
+    assert np.linalg.norm(forces) < 1e-9 * scale
+    with pytest.raises(PdesolveError, match="at least 4, got 3"):
+        data.modes(3, linear=True)
+
+
 @pytest.mark.parametrize("scaling", ["per_mode", "scalar"])
 def test_optimum(scaling):
     """No other coefficients have a smaller loss: SciPy's least squares finds none, and the model of the loss holds."""
