@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .burgers_2d import Burgers2D as Burgers2D
     from .burgers_2d_c import Burgers2DC as Burgers2DC
     from .burgers_family import BurgersFamily as BurgersFamily
+    from .burgers_space_time import BurgersSpaceTime as BurgersSpaceTime
     from .burgers_trajectories import BurgersTrajectories as BurgersTrajectories
     from .cook_membrane import CookMembrane as CookMembrane
     from .darcy_1d import Darcy1D as Darcy1D
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .heat_2d_vc import Heat2DVC as Heat2DVC
     from .heat_inverse import HeatInverse as HeatInverse
     from .heat_nd import HeatND as HeatND
+    from .heat_space_time import HeatSpaceTime as HeatSpaceTime
     from .helmholtz_2d import Helmholtz2D as Helmholtz2D
     from .kdv import KdV as KdV
     from .klein_gordon import KleinGordon as KleinGordon
@@ -75,6 +77,7 @@ __getattr__, __dir__, __all__ = attach(
         "Burgers2D": ".burgers_2d",
         "Burgers2DC": ".burgers_2d_c",
         "BurgersFamily": ".burgers_family",
+        "BurgersSpaceTime": ".burgers_space_time",
         "BurgersTrajectories": ".burgers_trajectories",
         "CookMembrane": ".cook_membrane",
         "Darcy1D": ".darcy_1d",
@@ -93,6 +96,7 @@ __getattr__, __dir__, __all__ = attach(
         "Heat2DVC": ".heat_2d_vc",
         "HeatInverse": ".heat_inverse",
         "HeatND": ".heat_nd",
+        "HeatSpaceTime": ".heat_space_time",
         "Helmholtz2D": ".helmholtz_2d",
         "KdV": ".kdv",
         "KleinGordon": ".klein_gordon",

@@ -162,7 +162,7 @@ def build_velocity(recipe: Recipe, channels: int, num_dims: int = 1) -> Velocity
     options: dict[str, Any] = dict(network.options)
     sizes = {"width": network.width, "depth": network.depth, "activation": network.activation}
     parameters = inspect.signature(constructor).parameters
-    grid = {"points": recipe.data.resolution, "num_dims": num_dims}
+    grid = {"points": recipe.data.resolution**num_dims, "num_dims": num_dims}
     grid = {name: size for name, size in grid.items() if name in parameters}  # of a network bound to its grid
     accepted = {*parameters} - {"channels", "points", "num_dims", "key", "dtype", *sizes}
     for option in options:

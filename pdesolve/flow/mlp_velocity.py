@@ -19,7 +19,7 @@ _FEATURES = 32
 
 
 class MLPVelocity(eqx.Module):
-    r"""Multilayer perceptron of all values of a field on a line of `points`, and of the time.
+    r"""Multilayer perceptron of all values of a field on a grid of `points`, and of the time.
 
     $$v = a(t)\,x + b(t)\,F(b(t)\,x, t), \qquad b = (t^2 + (1 - t)^2)^{-1/2}, \quad a = (2t - 1)\,b^2$$
 
@@ -28,7 +28,7 @@ class MLPVelocity(eqx.Module):
 
     Args:
         channels: Number of fields.
-        points: Grid points; the network is bound to this number.
+        points: Grid points, of all axes together; the network is bound to this number.
         width: Units of a hidden layer.
         depth: Number of hidden layers.
         activation: `tanh`, `sin`, `swish` or `gelu`.
@@ -70,11 +70,13 @@ class MLPVelocity(eqx.Module):
         last = Dense(jnp.zeros((channels * points, width), dtype), jnp.zeros(channels * points, dtype))
         self.layers = (*hidden, last)
 
-    def __call__(self, x: Float[Array, "channel n"], t: Float[Array, ""]) -> Float[Array, "channel n"]:
+    def __call__(self, x: Float[Array, " channel *grid"], t: Float[Array, ""]) -> Float[Array, " channel *grid"]:
         """Return the velocity of one field at one time."""
-        if x.shape != (self.channels, self.points):
-            shape = (self.channels, self.points)
-            raise PdesolveError(f"expected one field of shape {shape}, got {x.shape}. For a batch use jax.vmap.")
+        if x.ndim < 2 or x.shape[0] != self.channels or x.size != self.channels * self.points:
+            raise PdesolveError(
+                f"expected one field of {self.channels} channels on {self.points} points, got {x.shape}. "
+                "For a batch use jax.vmap."
+            )
         activation = make_activation(self.activation, x.dtype)
         b = jax.lax.rsqrt(t**2 + (1.0 - t) ** 2)
         h = jnp.concatenate([b * x.reshape(-1), time_features(t, _FEATURES)])

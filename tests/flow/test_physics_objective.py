@@ -163,7 +163,7 @@ def test_a_new_network_is_linear(key):
         np.testing.assert_allclose(model(x, jnp.asarray(t)), GaussianFlow(0.0, 1.0).slope(t) * x, rtol=1e-14)
     sizes = (2 * 4 + 32) * 16 + 16 + 16 * 16 + 16 + 16 * 8 + 8
     assert sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(model, eqx.is_array))) == sizes
-    with pytest.raises(PdesolveError, match=r"expected one field of shape \(2, 4\), got \(2, 5\)"):
+    with pytest.raises(PdesolveError, match=r"expected one field of 2 channels on 4 points, got \(2, 5\)"):
         model(jnp.zeros((2, 5)), T)
 
 
