@@ -22,6 +22,7 @@ OPTIONAL = {
     "meshio": "pip install 'pdesolve[mesh]'",
     "sympy": "pip install 'pdesolve[symbolic]'",
     "tensorboardX": "pip install 'pdesolve[tensorboard]'",
+    "trimesh": "pip install 'pdesolve[mesh]'",
     "vtk": "pip install vtk",
 }
 

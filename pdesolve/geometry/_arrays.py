@@ -4,13 +4,16 @@ A distance is written once, for points of shape `(..., d)`: JAX differentiates i
 it at many in float64 without a compiler or a device.
 """
 
+import dataclasses
+import functools
+import hashlib
 from types import ModuleType
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["constant", "namespace", "norm"]
+__all__ = ["Compared", "constant", "namespace", "norm"]
 
 
 def namespace(points: Any) -> ModuleType:
@@ -29,3 +32,22 @@ def norm(vectors: Any) -> Any:
     squares = xp.sum(vectors * vectors, axis=-1)
     is_zero = squares == 0
     return xp.where(is_zero, 0.0, xp.sqrt(xp.where(is_zero, 1.0, squares)))
+
+
+class Compared:
+    """A base of dataclasses with NumPy arrays: equal contents compare and hash equal, so that `jax.jit` may hold them.
+
+    To be combined with `@dataclasses.dataclass(frozen=True, eq=False)`.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Compared) and type(other) is type(self) and self._digest == other._digest
+
+    def __hash__(self) -> int:
+        return hash(self._digest)
+
+    @functools.cached_property
+    def _digest(self) -> bytes:
+        values = [getattr(self, field.name) for field in dataclasses.fields(self)]  # type: ignore[arg-type]
+        told = [(v.shape, v.dtype.str, v.tobytes()) if isinstance(v, np.ndarray) else v for v in values]
+        return hashlib.sha256(repr(told).encode()).digest()

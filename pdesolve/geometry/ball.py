@@ -10,8 +10,9 @@ from jaxtyping import Bool, Float
 from scipy.special import ndtri
 
 from ..errors import PdesolveError
-from ._arrays import constant, norm
-from .domain import AbstractDomain
+from ._arrays import constant, namespace, norm
+from ._rfunctions import magnitude
+from .domain import AbstractDomain, Side
 
 __all__ = ["Ball"]
 
@@ -85,6 +86,19 @@ class Ball(AbstractDomain):
     def signed_distance(self, points: Float[Any, "*batch d"]) -> Float[Any, "*batch"]:
         """Exact distance; the gradient at the center is set to 0."""
         return norm(points - constant(self.center, points)) - self.radius
+
+    def part_distance(
+        self, part: str, points: Float[Any, "*batch d"], *, side: Side = "inside"
+    ) -> Float[Any, "*batch"]:
+        """The size of `level`."""
+        self.check_part(part)
+        level = self.level(points)
+        return magnitude(-level if side == "outside" else level, 2 * self.radius)
+
+    def level(self, points: Float[Any, "*batch d"]) -> Float[Any, "*batch"]:
+        r"""$(r^2 - |x - c|^2) / 2r$, smooth at the center too."""
+        offset = points - constant(self.center, points)
+        return (self.radius**2 - namespace(points).sum(offset * offset, axis=-1)) / (2 * self.radius)
 
     @property
     def interior_axes(self) -> int:

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float
 
 from ..errors import PdesolveError
 from ._arrays import constant, namespace, norm
-from .domain import AbstractDomain
+from ._rfunctions import conjunction, inside_interval, magnitude, trim
+from .domain import AbstractDomain, Side
 
 __all__ = ["Box"]
 
@@ -73,6 +74,20 @@ class Box(AbstractDomain):
         # A choice of branch, not the usual sum of two terms, whose gradient is halved on the boundary itself.
         return xp.where(largest > 0, norm(xp.maximum(excess, 0.0)), largest)
 
+    def part_distance(
+        self, part: str, points: Float[Any, "*batch d"], *, side: Side = "inside"
+    ) -> Float[Any, "*batch"]:
+        """Distance to the plane of the face."""
+        axis, end = self._face(part)
+        inwards = (1 - 2 * end) * (points[..., axis] - self.limits[axis][end])
+        height = magnitude(-inwards if side == "outside" else inwards, self.extent)
+        beside = [inside for other, inside in enumerate(self._within(points)) if other != axis]
+        return trim(height, conjunction(beside), self.extent) if side != "inside" and beside else height
+
+    def level(self, points: Float[Any, "*batch d"]) -> Float[Any, "*batch"]:
+        """Conjunction of the intervals."""
+        return conjunction(self._within(points))
+
     @property
     def interior_axes(self) -> int:
         """One per coordinate."""
@@ -114,6 +129,10 @@ class Box(AbstractDomain):
         upper = lower.copy()
         upper[:, index] = self.limits[index][1]
         return lower, upper
+
+    def _within(self, points: Float[Any, "*batch d"]) -> list[Float[Any, "*batch"]]:
+        """Return a function for each axis that is positive within its interval."""
+        return [inside_interval(points[..., axis], *limits) for axis, limits in enumerate(self.limits)]
 
     def _face(self, part: str) -> tuple[int, int]:
         """Return the axis of a part, and 0 for its lower or 1 for its upper end."""

@@ -16,8 +16,9 @@ from jaxtyping import Bool, Float
 from ..errors import PdesolveError
 from ..points import unit_points
 from ._arrays import namespace
+from ._rfunctions import conjunction, trim
 from .box import Box
-from .domain import AbstractDomain
+from .domain import AbstractDomain, Side
 
 __all__ = ["AbstractCombination", "Difference", "Intersection", "Union"]
 
@@ -38,6 +39,8 @@ class AbstractCombination(AbstractDomain):
     second: eqx.AbstractVar[AbstractDomain]
     second_normal: eqx.AbstractClassVar[float]
     """-1 where the inside of the second domain is the outside of the combination."""
+    united: eqx.AbstractClassVar[bool]
+    """Whether each domain's boundary remains where the other one is not."""
 
     @abc.abstractmethod
     def combine(self, xp: Any, first: Any, second: Any) -> Any:
@@ -82,6 +85,55 @@ class AbstractCombination(AbstractDomain):
         """Lower bound of the distance, exact on the boundary."""
         return self.combine(namespace(points), self.first.signed_distance(points), self.second.signed_distance(points))
 
+    def within(self, points: Float[np.ndarray, "n d"], tolerance: float) -> Bool[np.ndarray, " n"]:
+        """By what is within the two domains."""
+        first = self.first.within(points, tolerance)
+        if self.united:
+            return first | self.second.within(points, tolerance)
+        removed = self.second_normal < 0
+        return first & (~self.second.within(points, -tolerance) if removed else self.second.within(points, tolerance))
+
+    @abc.abstractmethod
+    def combine_levels(self, first: Any, second: Any) -> Any:
+        """Combine functions that are positive inside."""
+
+    def level(self, points: Float[Any, "*batch d"]) -> Float[Any, "*batch"]:
+        """Combination of the two levels."""
+        return self.combine_levels(self.first.level(points), self.second.level(points))
+
+    def part_distance(
+        self, part: str, points: Float[Any, "*batch d"], *, side: Side = "inside"
+    ) -> Float[Any, "*batch"]:
+        """That of the part's owner, trimmed to the other domain where what was cut off is in the domain.
+
+        Where the boundaries of united domains coincide, each one's part vanishes there.
+
+        Raises:
+            PdesolveError: If two united domains touch along the part and do not overlap.
+        """
+        self.check_part(part)
+        is_second, name = self._owners()[part]
+        owner, other = (self.second, self.first) if is_second else (self.first, self.second)
+        if self.united and _touch(self, part):
+            raise PdesolveError(
+                f"{self!r}: the two domains touch along {part!r}, which has no smooth distance. Let them overlap."
+            )
+        removed = is_second and self.second_normal < 0
+        inner: Side = side
+        if removed:
+            # All of the domain is outside of what was removed from it.
+            inner = "everywhere" if side == "outside" else "outside"
+        elif self.united and side == "inside":
+            inner = "everywhere"
+        found = owner.part_distance(name, points, side=inner)
+        if side == "inside" and not self.united:
+            return found
+        level = other.level(points)
+        if self.united:
+            # Where the boundaries coincide both levels vanish, and twice the own one keeps the slope at 1.
+            return trim(found, 2 * owner.level(points) - level, self.extent)
+        return trim(found, level if is_second or self.second_normal > 0 else -level, self.extent)
+
     @property
     def interior_axes(self) -> int:
         """Those of the source."""
@@ -92,7 +144,7 @@ class AbstractCombination(AbstractDomain):
     ) -> tuple[Float[np.ndarray, "n d"], Bool[np.ndarray, " n"]]:
         """Candidates of the source."""
         points, keep = self.source.interior_candidates(unit)
-        return points, keep & (self.signed_distance(points) < 0)
+        return points, keep & self.within(points, -1e-12 * self.extent)
 
     def boundary_axes(self, part: str) -> int:
         """Those of the domain whose part it is."""
@@ -143,10 +195,15 @@ class Union(AbstractCombination):
     first: AbstractDomain
     second: AbstractDomain
     second_normal: ClassVar[float] = 1.0
+    united: ClassVar[bool] = True
 
     def combine(self, xp: Any, first: Any, second: Any) -> Any:
         """Smaller of the two; outside it is the exact distance."""
         return xp.minimum(first, second)
+
+    def combine_levels(self, first: Any, second: Any) -> Any:
+        """Positive where either is."""
+        return -conjunction([-first, -second])
 
     @property
     def bounds(self) -> Float[np.ndarray, "d 2"]:
@@ -174,10 +231,15 @@ class Difference(AbstractCombination):
     first: AbstractDomain
     second: AbstractDomain
     second_normal: ClassVar[float] = -1.0
+    united: ClassVar[bool] = False
 
     def combine(self, xp: Any, first: Any, second: Any) -> Any:
         """Larger of the first and minus the second."""
         return xp.maximum(first, -second)
+
+    def combine_levels(self, first: Any, second: Any) -> Any:
+        """Positive where the first is and the second is not."""
+        return conjunction([first, -second])
 
     @property
     def bounds(self) -> Float[np.ndarray, "d 2"]:
@@ -204,6 +266,7 @@ class Intersection(AbstractCombination):
     first: AbstractDomain
     second: AbstractDomain
     second_normal: ClassVar[float] = 1.0
+    united: ClassVar[bool] = False
 
     def __check_init__(self):
         # Different coordinates are reported by the base class.
@@ -214,6 +277,10 @@ class Intersection(AbstractCombination):
     def combine(self, xp: Any, first: Any, second: Any) -> Any:
         """Larger of the two; inside it is the exact distance."""
         return xp.maximum(first, second)
+
+    def combine_levels(self, first: Any, second: Any) -> Any:
+        """Positive where both are."""
+        return conjunction([first, second])
 
     @property
     def bounds(self) -> Float[np.ndarray, "d 2"]:
@@ -242,3 +309,16 @@ def _estimate_part_measure(domain: AbstractCombination, part: str) -> float:
     *_, of_domain = domain.boundary_candidates(part, unit)
     # Both counts from the same points: the owner may itself be a combination, whose measure is an estimate.
     return float(owner.part_measure(name) * of_domain.sum() / max(of_owner.sum(), 1))
+
+
+@functools.lru_cache(maxsize=1024)
+def _touch(domain: AbstractCombination, part: str) -> bool:
+    """Say whether a piece of a part has one domain on each side and is on the boundary of both."""
+    is_second, name = domain._owners()[part]
+    owner, other = (domain.second, domain.first) if is_second else (domain.first, domain.second)
+    points, normals, keep = owner.boundary_candidates(
+        name, unit_points(_MEASURE_POINTS // 64, owner.boundary_axes(name))
+    )
+    step = _STEP * domain.first.extent
+    keep &= np.abs(other.signed_distance(points)) < 1e-3 * step
+    return bool((keep & (domain.signed_distance(points + step * normals) < 0)).any())

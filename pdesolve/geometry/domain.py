@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import numpy as np
@@ -10,9 +10,12 @@ from jaxtyping import Bool, Float
 
 from ..errors import PdesolveError, UnknownNameError
 from ..points import unit_points
+from ._arrays import namespace
+from ._rfunctions import join
 
-__all__ = ["TEMPORAL_PARTS", "AbstractDomain"]
+__all__ = ["TEMPORAL_PARTS", "AbstractDomain", "Side"]
 
+Side = Literal["inside", "outside", "everywhere"]
 TEMPORAL_PARTS = ("initial", "final")
 """Parts of a space-time domain that `"boundary"` does not hold: conditions there are not boundary conditions."""
 
@@ -59,6 +62,31 @@ class AbstractDomain(eqx.Module):
         outward unit normal.
         """
 
+    def part_distance(
+        self, part: str, points: Float[Any, "*batch d"], *, side: Side = "inside"
+    ) -> Float[Any, "*batch"]:
+        """Return a function that vanishes on a boundary part, and is positive and smooth elsewhere in the domain.
+
+        Its slope along the inward normal is 1 within the part; away from it, it is no distance. On the rim of the
+        part it need not be smooth. For NumPy and JAX, like `signed_distance`.
+
+        Args:
+            part: A name in `boundary_parts`.
+            points: One point, or with NumPy many.
+            side: Where it is smooth, and vanishes on the part alone: in the domain, or in the whole space. Then the
+                slope is along the inward normal (`"everywhere"`), or the outward one (`"outside"`).
+
+        Raises:
+            UnknownNameError: If there is no such part.
+            PdesolveError: If this kind of domain has no such function.
+        """
+        raise PdesolveError(f"{type(self).__name__} has no smooth distances: it does not define `part_distance`.")
+
+    def level(self, points: Float[Any, "*batch d"]) -> Float[Any, "*batch"]:
+        """Return a smooth function that is positive inside and negative outside, of slope 1 on the boundary."""
+        sign = namespace(points).where(self.signed_distance(points) <= 0, 1.0, -1.0)
+        return sign * join(self.part_distance(part, points, side="everywhere") for part in self.boundary_parts)
+
     @property
     @abc.abstractmethod
     def interior_axes(self) -> int:
@@ -101,7 +129,11 @@ class AbstractDomain(eqx.Module):
         chunks = [points[i : i + _CHUNK] for i in range(0, len(points), _CHUNK)] or [points]
         # Relative to the coordinates too: a box far from the origin has that much round-off.
         tolerance = 1e-12 * max(self.extent, float(np.abs(self.bounds).max()))
-        return np.concatenate([np.asarray(self.signed_distance(chunk)) <= tolerance for chunk in chunks])
+        return np.concatenate([self.within(chunk, tolerance) for chunk in chunks])
+
+    def within(self, points: Float[np.ndarray, "n d"], tolerance: float) -> Bool[np.ndarray, " n"]:
+        """Say which points have a signed distance of at most `tolerance`, a length of the order of round-off."""
+        return np.asarray(self.signed_distance(points)) <= tolerance
 
     def sample_interior(
         self, num_points: int, sampler: str = "sobol", seed: int = 0

@@ -1,5 +1,6 @@
 """Simple polygons in the plane."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,9 @@ from jaxtyping import Bool, Float
 
 from ..errors import PdesolveError
 from ._arrays import constant, namespace, norm
-from .domain import AbstractDomain
+from ._facets import Facets
+from ._rfunctions import magnitude
+from .domain import AbstractDomain, Side
 
 __all__ = ["Polygon"]
 
@@ -89,6 +92,21 @@ class Polygon(AbstractDomain):
         nearest = xp.abs(candidates) == xp.min(xp.abs(candidates), axis=-1, keepdims=True)
         return xp.sum(xp.where(nearest, candidates, 0.0), axis=-1) / xp.sum(nearest, axis=-1)
 
+    def part_distance(
+        self, part: str, points: Float[Any, "*batch d"], *, side: Side = "inside"
+    ) -> Float[Any, "*batch"]:
+        """Distance to the line of the edge if the polygon is on one side of it, else as in `Facets.part_distance`."""
+        index = self._index(part)
+        heights = (np.array(self.vertices) - self.vertices[index]) @ self._normals()[index]
+        touching = np.abs(heights) <= 1e-9 * self.extent
+        # A line through further vertices, in line with the edge, would vanish on their edges too.
+        if side != "inside" or touching.sum() > 2 or (heights[~touching] > 0).any():
+            return _facets(self.vertices).part_distance(part, points, side=side)
+        offsets = points - constant(self.vertices[index], points)
+        return magnitude(
+            -namespace(points).sum(offsets * constant(self._normals()[index], points), axis=-1), self.extent
+        )
+
     @property
     def interior_axes(self) -> int:
         """Two."""
@@ -144,6 +162,15 @@ class Polygon(AbstractDomain):
         spans = (start < 0) != (start < step)
         to_right = offsets[..., 0] < edges[..., 0] * start / xp.where(step == 0, 1.0, step)
         return xp.sum(spans & to_right, axis=-1) % 2 == 1
+
+
+@functools.lru_cache(maxsize=128)
+def _facets(vertices: tuple[tuple[float, float], ...]) -> Facets:
+    """Return the edges as facets, each a part."""
+    polygon, count = Polygon(vertices), len(vertices)
+    nodes = np.column_stack([np.arange(count), np.roll(np.arange(count), -1)])
+    ahead = polygon._signed_area() > 0
+    return Facets(np.array(vertices), nodes if ahead else nodes[:, ::-1], np.arange(count), polygon.boundary_parts)
 
 
 def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,20 +1,18 @@
 """A spatial domain over an interval of time."""
 
-from typing import Any
-
 import equinox as eqx
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from ..errors import PdesolveError
-from ._arrays import namespace, norm
 from .box import Box
 from .domain import TEMPORAL_PARTS, AbstractDomain
+from .product import AbstractProduct
 
 __all__ = ["SpaceTime"]
 
 
-class SpaceTime(AbstractDomain):
+class SpaceTime(AbstractProduct):
     """The product of a spatial domain and the interval [start, end] of the last coordinate, `"t"`.
 
     Its boundary parts are those of the space at all times, `"initial"` (t = start) and `"final"` (t = end).
@@ -55,68 +53,24 @@ class SpaceTime(AbstractDomain):
         return (*self.space.coordinates, "t")
 
     @property
-    def bounds(self) -> Float[np.ndarray, "d 2"]:
-        """Bounds of the space, then (start, end)."""
-        return np.vstack([self.space.bounds, [self.start, self.end]])
+    def section(self) -> AbstractDomain:
+        """The space."""
+        return self.space
 
     @property
-    def boundary_parts(self) -> tuple[str, ...]:
-        """Those of the space, then `"initial"` and `"final"`."""
-        return (*self.space.boundary_parts, *TEMPORAL_PARTS)
+    def interval(self) -> tuple[float, float]:
+        """First and last time."""
+        return self.start, self.end
 
     @property
-    def measure(self) -> float:
-        """Measure of the space times the duration."""
-        return self.space.measure * (self.end - self.start)
-
-    def part_measure(self, part: str) -> float:
-        """Of a spatial part, its measure times the duration; else that of the space."""
-        self.check_part(part)
-        if part in TEMPORAL_PARTS:
-            return self.space.measure
-        return self.space.part_measure(part) * (self.end - self.start)
-
-    def signed_distance(self, points: Float[Any, "*batch d"]) -> Float[Any, "*batch"]:
-        """Exact where that of the space is; the units of space and time are mixed."""
-        xp = namespace(points)
-        time = points[..., -1]
-        in_space = self.space.signed_distance(points[..., :-1])
-        in_time = xp.maximum(self.start - time, time - self.end)
-        excess = xp.stack([in_space, in_time], axis=-1)
-        largest = xp.max(excess, axis=-1)
-        return xp.where(largest > 0, norm(xp.maximum(excess, 0.0)), largest)
+    def position(self) -> int:
+        """Time is last."""
+        return len(self.space.coordinates)
 
     @property
-    def interior_axes(self) -> int:
-        """Those of the space and one for time."""
-        return self.space.interior_axes + 1
-
-    def interior_candidates(
-        self, unit: Float[np.ndarray, "n axes"]
-    ) -> tuple[Float[np.ndarray, "n d"], Bool[np.ndarray, " n"]]:
-        """Candidates of the space at times from the last axis."""
-        points, keep = self.space.interior_candidates(unit[:, :-1])
-        return np.column_stack([points, self._times(unit[:, -1])]), keep
-
-    def boundary_axes(self, part: str) -> int:
-        """Those of the space, and one for time on a spatial part."""
-        self.check_part(part)
-        return self.space.interior_axes if part in TEMPORAL_PARTS else self.space.boundary_axes(part) + 1
-
-    def boundary_candidates(
-        self, part: str, unit: Float[np.ndarray, "n axes"]
-    ) -> tuple[Float[np.ndarray, "n d"], Float[np.ndarray, "n d"], Bool[np.ndarray, " n"]]:
-        """Candidates of the spatial part at all times, or of the space at one time."""
-        self.check_part(part)
-        if part in TEMPORAL_PARTS:
-            points, keep = self.space.interior_candidates(unit)
-            time, direction = (self.start, -1.0) if part == "initial" else (self.end, 1.0)
-            times, normals = np.full(len(points), time), np.zeros((len(points), self.dimension))
-            normals[:, -1] = direction
-        else:
-            points, in_space, keep = self.space.boundary_candidates(part, unit[:, :-1])
-            times, normals = self._times(unit[:, -1]), np.column_stack([in_space, np.zeros(len(points))])
-        return np.column_stack([points, times]), normals, keep
+    def end_parts(self) -> tuple[str, str]:
+        """`"initial"` and `"final"`."""
+        return TEMPORAL_PARTS
 
     def window(self, start: float, end: float) -> "SpaceTime":
         """Return the same space over other times."""
@@ -138,6 +92,3 @@ class SpaceTime(AbstractDomain):
         upper = lower.copy()
         upper[:, index] = self.space.limits[index][1]
         return lower, upper
-
-    def _times(self, unit: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        return self.start + (self.end - self.start) * unit

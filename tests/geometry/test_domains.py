@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pdesolve.errors import PdesolveError, UnknownNameError
-from pdesolve.geometry import Ball, Box, Difference, Intersection, Polygon, SpaceTime, Union
+from pdesolve.geometry import Ball, Box, Difference, Extrusion, Intersection, Polygon, SpaceTime, Union, cylinder
 
 BOX = Box({"x": (-1, 1), "y": (0, 3)})
 STAR = Polygon([(0, 0), (2, 0), (2, 2), (1, 0.5), (0, 2)])
@@ -24,6 +24,8 @@ EXACT = {
     "polygon": (STAR, 2.5),
     "polygon_clockwise": (Polygon([(0, 0), (0, 2), (1, 0.5), (2, 2), (2, 0)]), 2.5),
     "space_time": (SpaceTime(BOX, 0.5, 1), 3.0),
+    "prism": (Extrusion(STAR, -1, 1), 5.0),
+    "cylinder": (cylinder((0.5, 0.0), 0.5, 1, 3, "y"), math.pi / 2),
     "disk_in_time": (SpaceTime(Ball((0.0, 0.0), 1.0), 0, 2), 2 * math.pi),
 }
 COMBINED = {
