@@ -161,9 +161,13 @@ class FlowElements:
     def inlet(self, profile: Callable[[np.ndarray], np.ndarray]) -> Float[np.ndarray, "2 mx my"]:
         """Return prescribed coefficients: u is a function of y on the left side, and the rest is at rest."""
         y, weights = self.nodes[1]
-        root = np.sqrt(weights)
+        root, table, edges = np.sqrt(weights), self.tables[1][0], self.edges[1]
+        # Exact on the edges, so that it vanishes on walls if the profile does; nearest in L2 between them.
+        hats = profile(edges)
+        rest = profile(y) - table[:, : len(edges)] @ hats
+        bubbles = np.linalg.lstsq(root[:, None] * table[:, len(edges) :], root * rest, rcond=None)[0]
         held = np.zeros((2, *self.shape))
-        held[0, 0] = np.linalg.lstsq(root[:, None] * self.tables[1][0], root * profile(y), rcond=None)[0]
+        held[0, 0] = np.concatenate([hats, bubbles])
         return held
 
     def at_nodes(self, coefficients: Float[np.ndarray, "mx my"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

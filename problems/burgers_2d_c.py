@@ -116,8 +116,8 @@ class Burgers2DC(AbstractProblem):
     def recipe(self) -> Recipe:
         """Time windows, each with a small network that repeats like the waves."""
         return Recipe(
-            network=NetworkConfig(width=32, depth=3, options={"periodic": "x,y", "harmonics": 3, "repeats": 4}),
-            points=PointsConfig(interior=2048, boundary=512),
+            network=NetworkConfig(width=20, depth=3, options={"periodic": "x,y", "harmonics": 3, "repeats": 4}),
+            points=PointsConfig(interior=1536, boundary=512),
             stages=(StageConfig("levenberg_marquardt", seconds=20.0),),
             windows=10,
             # No divisor of the pattern's period: all places of the pattern are seen.

@@ -108,8 +108,8 @@ class Wave2DCG(AbstractProblem):
     def recipe(self) -> Recipe:
         """Time windows, each with a small network of sines."""
         return Recipe(
-            network=NetworkConfig(width=24, depth=3, activation="sin"),
-            points=PointsConfig(interior=2048, boundary=256),
+            network=NetworkConfig(width=20, depth=3, activation="sin"),
+            points=PointsConfig(interior=1536, boundary=128),
             stages=(StageConfig("levenberg_marquardt", seconds=20.0),),
             windows=10,
             grid={"x": 51, "y": 51, "t": 51},

@@ -45,7 +45,8 @@ def test_pressure_at_the_start():
     y, w = np.polynomial.legendre.leggauss(40)
     for x in (0.0, 0.5, 1.5):
         section = np.stack([np.full(40, x), (1 + y) / 2, np.zeros(40)], axis=-1)
-        assert abs(w @ evaluate(section)["p"] / 2 - 18 * (2 - x)) < 0.1
+        # The potential flow slips along the walls, the elements' does not: a hundredth of the largest pressure.
+        assert abs(w @ evaluate(section)["p"] / 2 - 18 * (2 - x)) < 0.36
 
 
 def test_equations_hold_on_the_reference():
