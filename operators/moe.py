@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pdesolve.constraints import stationarity
+from pdesolve.distributed import over_experts
 from pdesolve.errors import PdesolveError, UnknownNameError
 from pdesolve.system import AbstractSystem
 
@@ -32,9 +33,9 @@ class PIHCMoE(AbstractOperator):
     $$u(x) = \sum_j w_{kj} B_j(x) \text{ in block } k, \quad w_k = \arg\min_w \tfrac12 |\rho_k(w)|^2.$$
 
     Of the equation an expert has the residuals in its own block only; conditions on the boundary of the whole domain
-    are given to all. With one block it is `PDECL` (PI-HC). Experts are the first axis of all that belongs to them,
-    ready to be spread over devices: they exchange nothing. Nothing makes them agree at the borders of blocks either,
-    where the answer jumps.
+    are given to all. With one block it is `PDECL` (PI-HC). Experts exchange nothing, and are divided over
+    the devices of a mesh axis `expert`; only their weights are sent. Nothing makes them agree at the borders of blocks
+    either, where the answer jumps.
 
     With the learned router the shares $g_k(x)$ of the experts are a softmax of a perceptron, which begins near the
     blocks and sees inputs and place; $u = \sum_k g_k \sum_j w_{kj} B_j$ is continuous, and the residuals of expert k,
@@ -126,7 +127,7 @@ class PIHCMoE(AbstractOperator):
         router_key = jax.random.fold_in(key, 1)
         common = {"activation": activation, "key": router_key, "dtype": dtype}
         learned = router == "learned"
-        self.router = PointwiseMLP(in_channels + num_dims, math.prod(blocks), width, **common) if learned else None
+        self.router = PointwiseMLP(in_channels + num_dims, self.num_experts, width, **common) if learned else None
 
     def __call__(self, sample: Float[Array, "in *grid"]) -> Float[Array, " out *grid"]:
         """Return the output functions on the grid of the input."""
@@ -138,6 +139,11 @@ class PIHCMoE(AbstractOperator):
         gates = self.gates(sample)
         weights, _ = self.solved(expansion, gates)
         return self.assembled(expansion, weights, gates).astype(sample.dtype)
+
+    @property
+    def num_experts(self) -> int:
+        """K, the number of blocks."""
+        return math.prod(self.blocks)
 
     def gates(self, sample: Float[Array, "in *grid"]) -> Float[Array, " expert *grid"] | None:
         """Return the shares of the experts, which sum to one; None where each has its block."""
@@ -166,20 +172,20 @@ class PIHCMoE(AbstractOperator):
         """Return the weights of all experts from the terms of the basis functions, and the cosines that are left."""
         dims = self.num_dims
 
-        def one(offset: Array, tensor: Array, data: Array, gate: Array | None) -> tuple[Array, Array]:
+        def one(offset: Array, tensor: Array, data: Array, gate: Array | None = None) -> tuple[Array, Array]:
             assert self.system is not None
             problem = self.solver.problem(self.system, expansion, offset, tensor, data, gate)
             weights = self.solver.weights(problem)
             return weights, stationarity(problem, weights)
 
-        if math.prod(self.blocks) == 1:  # nothing to map over: `PDECL` to the last bit
-            weights, left = one(*(flat(v, dims) for v in expansion.at_points), None)
-            return weights[None], left[None]
-        if gates is None:
+        if gates is None and self.num_experts > 1:
             own = [flat(partition(v, self.blocks), dims) for v in expansion.at_points]
-            return jax.vmap(one, in_axes=(0, 0, 0, None))(*own, None)
+            return over_experts(jax.vmap(one))(*own)
         whole = [flat(v, dims) for v in expansion.at_points]
-        return jax.vmap(one, in_axes=(None, None, None, 0))(*whole, flat(gates, dims))
+        if self.num_experts == 1:  # nothing to map over: `PDECL` to the last bit
+            weights, left = one(*whole)
+            return weights[None], left[None]
+        return over_experts(jax.vmap(lambda gate: one(*whole, gate)))(flat(gates, dims))
 
     def assembled(
         self,
@@ -189,7 +195,7 @@ class PIHCMoE(AbstractOperator):
     ) -> Float[Array, " out *grid"]:
         """Return the answer of all experts together."""
         offset, functions = expansion.values
-        if math.prod(self.blocks) == 1:
+        if self.num_experts == 1:
             return expansion.answer(weights[0])
         if gates is None:
             parts = jax.vmap(lambda w, b: jnp.tensordot(w, b, 1))(weights, partition(functions, self.blocks))

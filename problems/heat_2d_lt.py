@@ -94,11 +94,11 @@ class Heat2DLT(AbstractProblem):
     def recipe(self) -> Recipe:
         """Time windows, each with a small network that is periodic in x."""
         return Recipe(
-            network=NetworkConfig(width=20, depth=3, options={"periodic": "x", "harmonics": 4}),
-            points=PointsConfig(interior=1024, boundary=512),
-            stages=(StageConfig("levenberg_marquardt", seconds=5.0),),
+            network=NetworkConfig(width=24, depth=3, options={"periodic": "x", "harmonics": 4}),
+            points=PointsConfig(interior=1536, boundary=512),
+            stages=(StageConfig("levenberg_marquardt", seconds=22.0),),
             weights={"continuity_u": 100.0},
-            windows=50,
+            windows=12,
             grid={"x": 41, "y": 41, "t": 201},
         )
 

@@ -42,7 +42,7 @@ def test_layers_of_the_transform():
     points = Heat2DCG().domain().window(0.0, 0.05).sample_interior(300, "sobol", 0)
     expected = heat_2d_cg._reference()[0].evaluate(points)["u"]
     found = np.asarray(jax.vmap(lambda p: heat_2d_cg._layers(*p))(jnp.asarray(points)))
-    assert 0.02 < np.linalg.norm(found - expected) / np.linalg.norm(expected) < 0.1
+    assert 0.01 < np.linalg.norm(found - expected) / np.linalg.norm(expected) < 0.1
 
 
 def test_layers_along_the_middle_of_a_side():
