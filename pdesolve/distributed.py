@@ -1,9 +1,11 @@
 """Many devices: a mesh with the axis `data`, over which samples are divided, and what its processes agree on.
 
 Trainables, optimiser and samplers are the same on every device; a step's samples are divided. So a gradient costs one
-sum over the devices, whatever the number of samples, and every process holds all that a checkpoint needs.
+sum over the devices, whatever the number of samples, and every process holds all that a checkpoint needs. A second
+axis, `expert`, divides the solves of a sample that know nothing of each other.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,13 +21,16 @@ from .errors import PdesolveError
 
 __all__ = [
     "AXIS",
+    "EXPERT",
     "agreed",
+    "check_experts",
     "copied",
     "data_mesh",
     "divided",
     "is_writer",
     "local",
     "num_shards",
+    "over_experts",
     "padded_to",
     "placed",
     "summed",
@@ -33,33 +38,65 @@ __all__ = [
 
 AXIS = "data"
 """The axis over which samples are divided."""
+EXPERT = "expert"
+"""The axis over which the experts of every sample are divided."""
 
 
-def data_mesh(count: int | None = None, platform: str | None = None) -> Mesh:
-    """Return a mesh of devices along the axis `data`.
+def data_mesh(count: int | None = None, platform: str | None = None, *, experts: int | None = None) -> Mesh:
+    """Return a mesh of devices along the axis `data` and, if asked for, the axis `expert`.
+
+    Neighbours along `expert` follow each other among the devices, so that they share a host where they can.
 
     Args:
-        count: How many: all if None. A run of several processes takes all.
+        count: How many along `data`: as many as there are if None. A run of several processes takes all devices.
         platform: `cpu`, `gpu` or `tpu`; JAX's default if None.
+        experts: How many along `expert`; no such axis if None.
 
     Raises:
         PdesolveError: If there are fewer devices, or those of some process would be left out.
     """
     devices = jax.devices(platform)
-    count = len(devices) if count is None else count
-    if count < 1:
-        raise PdesolveError(f"the mesh axis {AXIS!r} needs at least 1 device, got {count}.")
-    if count > len(devices):
+    count = max(1, len(devices) // max(1, experts or 1)) if count is None else count
+    shape = {AXIS: count} if experts is None else {AXIS: count, EXPERT: experts}
+    for axis, number in shape.items():
+        if number < 1:
+            raise PdesolveError(f"the mesh axis {axis!r} needs at least 1 device, got {number}.")
+    needed, asked = math.prod(shape.values()), ",".join(f"{axis}={number}" for axis, number in shape.items())
+    if needed > len(devices):
         raise PdesolveError(
-            f"a mesh of {AXIS}={count} needs {count} devices, and there are {len(devices)} of the platform "
-            f"{devices[0].platform!r}. On a CPU `--host-devices {count}` emulates them."
+            f"a mesh of {asked} needs {needed} devices, and there are {len(devices)} of the platform "
+            f"{devices[0].platform!r}. On a CPU `--host-devices {needed}` emulates them."
         )
-    if jax.process_count() > 1 and count != len(devices):
+    if jax.process_count() > 1 and needed != len(devices):
         raise PdesolveError(
-            f"a mesh of {AXIS}={count} leaves out some of the {len(devices)} devices of {jax.process_count()} "
+            f"a mesh of {asked} leaves out some of the {len(devices)} devices of {jax.process_count()} "
             "processes: leave out `--mesh`."
         )
-    return Mesh(np.array(devices[:count]), (AXIS,))
+    return Mesh(np.array(devices[:needed]).reshape(*shape.values()), tuple(shape))
+
+
+def check_experts(mesh: Mesh | None, model: PyTree) -> None:
+    """Refuse a mesh with the axis `expert` that what is trained does not know, or that does not divide its experts.
+
+    A module with experts says so by an attribute `num_experts`.
+
+    Raises:
+        PdesolveError: If it is so.
+    """
+    if mesh is None or EXPERT not in mesh.axis_names:
+        return
+    nodes = jax.tree.leaves(model, is_leaf=lambda node: hasattr(node, "num_experts"))
+    counts = [node.num_experts for node in nodes if hasattr(node, "num_experts")]
+    if not counts:
+        raise PdesolveError(
+            f"the mesh has an axis {EXPERT!r}, and what is trained has no experts. Its samples are divided by "
+            f"{AXIS!r}; experts are those of `--method pihcmoe`."
+        )
+    for count in counts:
+        if count % mesh.shape[EXPERT]:
+            raise PdesolveError(
+                f"the mesh axis {EXPERT!r} must divide the number of experts, {count}; got {mesh.shape[EXPERT]}."
+            )
 
 
 def num_shards(mesh: Mesh | None) -> int:
@@ -98,7 +135,9 @@ def placed(tree: PyTree, mesh: Mesh | None) -> PyTree:
     sharding = NamedSharding(mesh, PartitionSpec())
 
     def put(leaf: Any) -> Any:
-        if not eqx.is_array(leaf) or leaf.sharding.is_equivalent_to(sharding, leaf.ndim):
+        if not eqx.is_array(leaf):
+            return leaf
+        if isinstance(leaf, jax.Array) and leaf.sharding.is_equivalent_to(sharding, leaf.ndim):
             return leaf
         if not mesh.is_multi_process:
             return jax.device_put(leaf, sharding)
@@ -123,15 +162,56 @@ def local(tree: PyTree) -> PyTree:
 def summed(function: Callable[..., PyTree], mesh: Mesh) -> Callable[..., PyTree]:
     """Return the function that each device applies to its part of the arguments, and whose results are added up.
 
-    The arguments are divided along their first axes; what the function closes over is whole on every device.
+    The arguments are divided along their first axes; what the function closes over is whole on every device. Along the
+    axis `expert` devices have the same part: their results are equal but for gradients, of which each has those that
+    have come by its own experts and, of what all do, a share.
     """
+    replicas = mesh.shape.get(EXPERT, 1)
 
     def part(*arguments: PyTree) -> PyTree:
-        return jax.lax.psum(function(*arguments), AXIS)
+        total = jax.lax.psum(function(*arguments), tuple(mesh.axis_names))
+        return total if replicas == 1 else jax.tree.map(lambda leaf: leaf / replicas, total)
 
     divide, whole = PartitionSpec(AXIS), PartitionSpec()
     # Without the check a gradient inside is that of the device's own samples, and the one sum is the one above.
     return jax.shard_map(part, mesh=mesh, in_specs=divide, out_specs=whole, check_vma=False)
+
+
+def over_experts(function: Callable[..., PyTree]) -> Callable[..., PyTree]:
+    """Return a function of experts, the first axis of its arguments and results, that devices share among them.
+
+    Within `summed`, on a mesh with the axis `expert`, each device applies the function to its own experts, and is then
+    sent what the others have found. Elsewhere it is the function as it is.
+    """
+
+    def everything(*arguments: PyTree) -> PyTree:
+        try:
+            jax.lax.axis_index(EXPERT)
+        except NameError:
+            return function(*arguments)
+        return jax.tree.map(_gathered, function(*jax.tree.map(_own, arguments)))
+
+    return everything
+
+
+def _own(leaf: Array) -> Array:
+    """Return the rows of an array that are this device's experts."""
+    size = leaf.shape[0] // jax.lax.axis_size(EXPERT)
+    return jax.lax.dynamic_slice_in_dim(leaf, size * jax.lax.axis_index(EXPERT), size)
+
+
+@jax.custom_vjp
+def _gathered(own: Array) -> Array:
+    return jax.lax.all_gather(own, EXPERT, tiled=True)
+
+
+def _scattered(_: None, cotangent: Array) -> tuple[Array]:
+    # The transpose of a gather sums over the devices. But what follows is the same on all of them, and so is its
+    # cotangent: the sum needs no exchange.
+    return (jax.lax.axis_size(EXPERT) * _own(cotangent),)
+
+
+_gathered.defvjp(lambda own: (_gathered(own), None), _scattered)
 
 
 def padded_to(leaf: Array, length: int) -> Array:

@@ -20,7 +20,7 @@ from jax.sharding import Mesh
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from . import checkpoint as checkpoints
-from .distributed import agreed, copied, divided, is_writer, local, placed
+from .distributed import agreed, check_experts, copied, divided, is_writer, local, placed
 from .errors import PdesolveError
 from .nets import Fixed
 from .objective import Context, Evaluation, Objective, Rows
@@ -184,20 +184,23 @@ def fit(
         layer_state: First state of layers, if there are any.
         identity: What a checkpoint must agree with besides seed, optimisers and chunks: problem and configuration.
         keep_best: Whether to keep the trainables of the smallest `relative_l2` that `evaluate` has returned.
-        mesh: Devices over whose axis `data` samples are divided (`pdesolve.distributed.data_mesh`); one device if None.
-            If they belong to several processes, each calls this function, and the first one writes the checkpoint.
+        mesh: Devices over whose axis `data` samples are divided, and over `expert` the experts of each
+            (`pdesolve.distributed.data_mesh`); one device if None. If they belong to several processes, each calls
+            this function, and the first one writes the checkpoint.
 
     Returns:
         The trained trainables with status, steps and times. Never raises for a diverged or interrupted training.
 
     Raises:
-        PdesolveError: If the checkpoint does not fit, a file cannot be written, or an optimiser knows no mesh.
+        PdesolveError: If the checkpoint does not fit, a file cannot be written, or optimiser or model do not know
+            the mesh.
     """
     sequence = list(stages) * cycles
     if not sequence:
         raise PdesolveError("a fit needs at least one stage and one cycle.")
     for stage in sequence if mesh is not None else ():
         stage.optimiser.check_mesh()
+    check_experts(mesh, trainables)
     run = _Run(sequence, seed, evaluate, callbacks, checkpoint, checkpoint_seconds, identity)
     run.keep_best, run.mesh = keep_best, mesh
     with _Interrupt() as interrupt:

@@ -10,6 +10,7 @@ from jaxtyping import Array, PyTree
 
 from .config import Recipe, StageConfig
 from .data import ChannelNormaliser
+from .distributed import check_experts
 from .errors import PdesolveError, UnknownNameError
 from .family import AbstractFamily, FamilyData
 from .fit import Stage, fit
@@ -116,11 +117,12 @@ class OperatorLearning(AbstractMethod):
         refuse_points(recipe)
         if self.physics or self.test_time_steps:
             check_physics(problem, self.physics)
-        steps = self.steps(problem)
+        steps, operator = self.steps(problem), self._operator(problem, recipe)
+        check_experts(monitor.mesh, operator)
         splits = draw_splits(problem, recipe, stepped=steps is not None)
         training = prepare(splits.train, recipe.data, steps)
         overlap = warn_of_overlap(training.digests, splits.test, str(recipe.data.file)) if training.digests else None
-        model = LearnedOperator.around(self._operator(problem, recipe), training.inputs, training.outputs)
+        model = LearnedOperator.around(operator, training.inputs, training.outputs)
         result = fit(
             self.stages(problem, recipe, training, splits.train),
             Averaged(model, model) if self.ema else model,

@@ -54,8 +54,8 @@ def solve(
         tensorboard: Also log for TensorBoard (extra `tensorboard`).
         quiet: No progress meter.
         classical: Whether to time the classical solver at the accuracy reached.
-        mesh: Devices over which samples are divided (`pdesolve.distributed.data_mesh`). If they belong to several
-            processes, each calls this function, the first one writes, and all read the checkpoint.
+        mesh: Devices over which samples and experts are divided (`pdesolve.distributed.data_mesh`). If they belong to
+            several processes, each calls this function, the first one writes, and all read the checkpoint.
 
     Returns:
         The solution; a failed or interrupted training is a status, not an exception.

@@ -59,26 +59,33 @@ def emulate_devices(count: int | None) -> None:
 
 
 def mesh_of(text: str | None, device: str | None) -> Any:
-    """Return the mesh that `--mesh data=2` asks for, on the platform of `--device`.
+    """Return the mesh that `--mesh data=2,expert=4` asks for, on the platform of `--device`.
 
     Without it None, unless the run has several processes: then all their devices.
 
     Raises:
-        PdesolveError: If the text is no axis and number, or there are fewer devices.
+        PdesolveError: If the text is no list of axes and numbers, or there are fewer devices.
         UnknownNameError: If there is no such axis.
     """
     import jax
 
-    from ..distributed import AXIS, data_mesh
+    from ..distributed import AXIS, EXPERT, data_mesh
 
     platform, _, index = (device or "").partition(":")
+    several = jax.process_count() > 1
     if text is None:
-        return data_mesh(platform=platform or None) if jax.process_count() > 1 else None
-    name, _, number = text.partition("=")
-    if name != AXIS:
-        raise UnknownNameError("axis in `--mesh`", name, (AXIS,))
-    if not number.isdecimal():
-        raise PdesolveError(f"`--mesh` is an axis and a number of devices, as in `--mesh {AXIS}=2`; got {text!r}.")
+        return data_mesh(platform=platform or None) if several else None
+    found: dict[str, int] = {}
+    for name, _, number in (part.strip().partition("=") for part in text.split(",")):
+        if name not in (AXIS, EXPERT):
+            raise UnknownNameError("axis in `--mesh`", name, (AXIS, EXPERT))
+        if not number.isdecimal() or name in found:
+            raise PdesolveError(
+                f"`--mesh` takes each axis once with a number of devices, as in `--mesh {AXIS}=2` and "
+                f"`--mesh {AXIS}=2,{EXPERT}=4`; got {text!r}."
+            )
+        found[name] = int(number)
     if index:
         raise PdesolveError(f"`--mesh` takes the first devices of a platform: `--device {platform}`, not {device!r}.")
-    return data_mesh(int(number), platform or None)
+    # What is not said is one device, but for several processes, which take all they have.
+    return data_mesh(found.get(AXIS, None if several else 1), platform or None, experts=found.get(EXPERT))

@@ -247,7 +247,8 @@ def _parser(prog: str, title: str, options: Mapping[str, str], problem: Any) -> 
     run.add_argument("--out", metavar="DIR", help="run directory; default: runs/NAME")
     run.add_argument("--resume", action="store_true", help="continue the run in the run directory, as it was asked for")
     run.add_argument("--device", metavar="NAME", help="cpu, gpu, tpu, or one of several: gpu:1; default: the fastest")
-    run.add_argument("--mesh", metavar="data=N", help="divide samples over N devices; default: one device")
+    meaning = "divide samples over N devices, and the experts of each over M; default: one device"
+    run.add_argument("--mesh", metavar="data=N,expert=M", help=meaning)
     run.add_argument("--host-devices", type=integer, metavar="N", help="emulate N devices on the CPU, to try a mesh")
     run.add_argument("--tensorboard", action="store_true", help="also log for TensorBoard")
     run.add_argument("--quiet", action="store_true", help="no progress meter and no table")

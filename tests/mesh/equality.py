@@ -15,17 +15,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from pdesolve import operator_learning, pinn
+from pdesolve.communication import traffic
 from pdesolve.config import DataConfig, NetworkConfig, PointsConfig, Recipe, StageConfig
 from pdesolve.distributed import data_mesh, placed
-from pdesolve.fit import Stage, _evaluation, _Run, fit
+from pdesolve.fit import Stage, _evaluation, _Run, fit, lowered_chunk
 from pdesolve.flow import method as flow_method
 from pdesolve.method import Monitor, build_method
 from pdesolve.optim import LBFGS, LevenbergMarquardt
-from problems import Burgers, BurgersFamily, RandomField1D
+from problems import Burgers, BurgersFamily, DiffusionSorption, RandomField1D
 
 # There are 5 points on the boundary: fewer than devices.
 POINTS = PointsConfig(interior=64, boundary=5, refresh=4)
 ADAM = StageConfig("adam", steps=10, options={"learning_rate": 1e-2})
+SORPTION = DiffusionSorption(intervals=8)
+EXPERTS = Recipe(
+    method="pihcmoe",
+    method_options={"experts": 4, "basis": 4},
+    network=NetworkConfig("fno", width=4, depth=1, activation="gelu", options={"modes": 2}),
+    data=DataConfig(train=8, test=2, resolution=16, batch=4),
+    # Longer steps lead to weights where a solve's answer jumps, and round-off is no longer all that differs.
+    stages=(StageConfig("adam", steps=10, options={"learning_rate": 1e-3}),),
+)
+LEARNED = dataclasses.replace(EXPERTS, method_options={**EXPERTS.method_options, "router": "learned"})
 SMALL = Recipe(network=NetworkConfig(width=6, depth=2), points=POINTS, stages=(ADAM,), exact=False)
 CASES = {
     "pinn": (Burgers(), dataclasses.replace(SMALL, points=dataclasses.replace(POINTS, interior=60)), 8),
@@ -56,7 +67,11 @@ CASES = {
         ),
         8,
     ),
+    "experts": (SORPTION, EXPERTS, 1, 4),
+    "experts, two each": (SORPTION, EXPERTS, 3, 2),
+    "experts, learned router": (SORPTION, LEARNED, 2, 4),
 }
+"""Problem, recipe, and devices along `data` and along `expert`, if there is that axis."""
 
 
 class Found(Exception):
@@ -100,11 +115,12 @@ def difference(first, second):
     return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in pairs) / scale
 
 
-def compared(problem, recipe, count):
+def compared(problem, recipe, count, experts=None):
     """Return by how much a mesh differs from one device, at the first step and after all of them."""
     (stage, *_), trainables = found(problem, recipe)
-    (gradient, losses), (other, others) = (first_step(stage, trainables, mesh) for mesh in (None, data_mesh(count)))
-    ends = [fit([stage], trainables, mesh=mesh) for mesh in (None, data_mesh(count))]
+    mesh = data_mesh(count, experts=experts)
+    (gradient, losses), (other, others) = (first_step(stage, trainables, devices) for devices in (None, mesh))
+    ends = [fit([stage], trainables, mesh=devices) for devices in (None, mesh)]
     assert all(len(leaf.sharding.device_set) == 1 for leaf in jax.tree.leaves(eqx.filter(ends[1], eqx.is_array)))
     return {
         "gradient": difference(gradient, other),
@@ -124,6 +140,15 @@ def second_order():
         results = [fit([short], trainables, mesh=mesh) for mesh in (None, data_mesh(8))]
         ends[name] = difference(*(result.history[-1]["loss"] for result in results))
     return ends
+
+
+def sent():
+    """Return what a step of four experts on 2 by 4 devices sends, kind to operations and bytes, and what there is."""
+    (stage, *_), trainables = found(SORPTION, EXPERTS)
+    program = lowered_chunk(stage, trainables, mesh=data_mesh(2, experts=4)).compile().compiled
+    kinds = {each.kind: (each.count, each.size) for each in traffic(program.as_text())}
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(stage.partition(trainables)[0]))
+    return {"kinds": kinds, "parameters": parameters, "losses": len(stage.objective.terms)}
 
 
 def restarted():
@@ -146,5 +171,5 @@ if __name__ == "__main__":
     jax.config.update("jax_num_cpu_devices", 8)
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_numpy_rank_promotion", "raise")
-    others = {"second order": second_order, "restarted": restarted}
+    others = {"second order": second_order, "restarted": restarted, "sent": sent}
     print(json.dumps({name: others[name]() if name in others else compared(*CASES[name]) for name in sys.argv[1:]}))

@@ -43,6 +43,23 @@ def test_other_methods_on_eight_devices():
 
 
 @pytest.mark.slow
+def test_experts_on_eight_devices():
+    """One expert on a device, or two; samples divided, also unevenly, or not; both routers."""
+    check(["experts", "experts, two each", "experts, learned router"])
+
+
+@pytest.mark.slow
+def test_experts_send_their_weights_alone():
+    """No collective within a solve: one gather of the weights of a device's 2 samples, one sum of gradient and losses.
+
+    Four experts have four weights each, of 8 bytes.
+    """
+    (found,) = compared("sent").values()
+    sums = 8 * (found["parameters"] + found["losses"])
+    assert found["kinds"] == {"all-gather": [1, 2 * 4 * 4 * 8], "all-reduce": [1, sums]}
+
+
+@pytest.mark.slow
 def test_second_order_on_eight_devices():
     """Rows of a Jacobian are divided as the points are."""
     (found,) = compared("second order").values()

@@ -50,9 +50,12 @@ def told(capsys, *words):
             "a mesh of data=99 needs 99 devices, and there are 1 of .* `--host-devices 99`",
         ),
         ([*SMALL, "--mesh", "data=0"], "needs at least 1 device, got 0"),
-        ([*SMALL, "--mesh", "expert=2"], "unknown axis in `--mesh` 'expert'"),
+        ([*SMALL, "--mesh", "experts=2"], "unknown axis in `--mesh` 'experts'. Did you mean 'expert'"),
+        ([*SMALL, "--mesh", "data=2,expert=3"], "a mesh of data=2,expert=3 needs 6 devices, and there are 1"),
+        ([*SMALL, "--mesh", "data=1,data=1"], "takes each axis once with a number of devices, .*; got 'data=1,data=1'"),
+        ([*SMALL, "--mesh", "expert=0"], "the mesh axis 'expert' needs at least 1 device, got 0"),
         ([*SMALL, "--mesh", "2"], "unknown axis in `--mesh` '2'"),
-        ([*SMALL, "--mesh", "data=two"], "as in `--mesh data=2`; got 'data=two'"),
+        ([*SMALL, "--mesh", "data=two"], "as in `--mesh data=2` and .*; got 'data=two'"),
         ([*SMALL, "--mesh", "data=1", "--device", "cpu:0"], "`--device cpu`, not 'cpu:0'"),
     ],
 )
@@ -72,6 +75,13 @@ def test_optimisers_without_a_mesh_refuse(capsys, tmp_path, monkeypatch):
     words = [*SMALL, "--mesh", "data=1", "--quiet"]
     code, err = told(capsys, *words, "--optimiser", "spring")
     assert code == 2 and "SPRING is not tested on a mesh" in err
+
+
+def test_experts_are_refused_by_what_has_none(capsys, tmp_path, monkeypatch):
+    """A network knows no axis `expert`."""
+    monkeypatch.chdir(tmp_path)
+    code, err = told(capsys, *SMALL, "--mesh", "expert=1", "--quiet")
+    assert code == 2 and "has an axis 'expert', and what is trained has no experts" in err
 
 
 @pytest.mark.slow
