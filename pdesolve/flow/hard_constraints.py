@@ -9,10 +9,11 @@ import jax.scipy.linalg
 from jaxtyping import Array, Float
 
 from ..errors import PdesolveError
+from .objective import VelocityField
 from .sampling import Integral
 from .samplings import AbstractSampling, check_steps, steps_of
 
-__all__ = ["ECISampling", "PCFMSampling", "projected"]
+__all__ = ["ECISampling", "PCFMSampling", "anchored", "projected"]
 
 
 def projected(
@@ -42,6 +43,21 @@ def projected(
         return x - move.reshape(x.shape), None
 
     return jax.lax.scan(step, x, None, length=num_steps)[0]
+
+
+def anchored(
+    network: VelocityField,
+    noise: Float[Array, "*shape"],
+    correct: Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]],
+    times: Float[Array, " times"],
+) -> Float[Array, "*shape"]:
+    """Return the end of steps which shoot to the end, correct it, and go back to the line from the first noise."""
+
+    def step(x, pair):
+        t, after = pair
+        return (1.0 - after) * noise + after * correct(x + (1.0 - t) * network(x, t)), None
+
+    return jax.lax.scan(step, noise, (times[:-1], times[1:]))[0]
 
 
 class PCFMSampling(AbstractSampling):
@@ -78,15 +94,11 @@ class PCFMSampling(AbstractSampling):
 
     def __call__(self, network, noise, key, equations):
         """Shoot, project, go back to the line from the first noise; solve at last."""
-        times = steps_of(self.num_steps, noise.dtype)
 
-        def step(x, pair):
-            t, after = pair
-            end = x + (1.0 - t) * network(x, t)
-            end = projected(equations.constraint, end, num_steps=self.projections, ridge=self.ridge)
-            return (1.0 - after) * noise + after * end, None
+        def project(x):
+            return projected(equations.constraint, x, num_steps=self.projections, ridge=self.ridge)
 
-        x, _ = jax.lax.scan(step, noise, (times[:-1], times[1:]))
+        x = anchored(network, noise, project, steps_of(self.num_steps, noise.dtype))
         x = projected(equations.constraint, x, num_steps=self.final_projections, ridge=self.ridge)
         return Integral(x, jnp.asarray(self.num_steps))
 
