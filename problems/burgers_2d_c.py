@@ -148,7 +148,7 @@ class _Waves:
     def velocity(self, x: Any, y: Any, xp: Any = np) -> Any:
         """Its gradient and the drift, in NumPy or JAX; the components come first."""
         directions = self.amplitudes * self.vectors / np.linalg.norm(self.vectors, axis=0)
-        waves = xp.cos(self._angles(x, y))
+        waves = xp.cos(self._angles(xp.asarray(x), xp.asarray(y)))
         return xp.stack([waves @ xp.asarray(directions[i]) + self.drift[i] for i in (0, 1)])
 
     def _angles(self, x: Any, y: Any) -> Any:
