@@ -467,7 +467,7 @@ def build_stages(problem: AbstractProblem, recipe: Recipe) -> list[Stage]:
     """Return the stages of a fit: those of the recipe, for each time window in turn.
 
     Raises:
-        UnknownNameError: If a weight names no term, or an exact condition no condition.
+        UnknownNameError: If a weight names no term, an exact condition no condition, or a condition no boundary part.
         PdesolveError: If points of a condition lie outside the domain, or unknown coefficients meet time windows.
     """
     _check_conditions(problem, recipe)
@@ -508,6 +508,8 @@ def _check_conditions(problem: AbstractProblem, recipe: Recipe) -> None:
     if recipe.windows > 1 and problem.unknowns():
         raise PdesolveError("unknown coefficients belong to all times; use `windows = 1`.")
     for condition in conditions.values():
+        if condition.part not in (None, "boundary"):  # those that are met exactly draw no points, which would tell
+            problem.domain().check_part(condition.part)
         if condition.points is not None and not (inside := problem.domain().contains(condition.points)).all():
             index = int(np.argmin(inside))
             raise PdesolveError(

@@ -169,12 +169,9 @@ class Facets(Compared):
         height = magnitude(-inwards if side == "outside" else inwards, self.extent)
         each = _height_per_angle(height, size, _cosine_part(rays)) / (dimension - 1)
         # Relative to the smallest, as on a facet the reciprocal is infinite.
-        nearest = xp.argmin(each if xp is np else jax.lax.stop_gradient(each), axis=-1)[..., None]
-        least = xp.take_along_axis(each, nearest, axis=-1)
-        zero = each == 0
+        least, zero = xp.min(each, axis=-1, keepdims=True), each == 0
         ratios = xp.where(zero, 1.0, least / xp.where(zero, 1.0, each))
-        others = xp.sum(xp.where(xp.arange(each.shape[-1]) == nearest, 0.0, ratios), axis=-1)
-        return np.pi * (dimension - 1) * least[..., 0] / (1 + others)
+        return np.pi * (dimension - 1) * least[..., 0] / xp.sum(ratios, axis=-1)
 
     def _chosen(self, part: str) -> Int[np.ndarray, " m"]:
         return np.flatnonzero(self.labels == self.parts.index(part))
@@ -323,18 +320,9 @@ def _cosine_part(rays: Any) -> Any:
 def _height_per_angle(height: Any, size: Any, cosine_part: Any) -> Any:
     """Return height / atan2(height size, cosine_part): analytic in the plane of a facet too, but for the facet."""
     xp = namespace(height)
-    is_small = height * size < cosine_part
-    z = xp.where(is_small, height * size / xp.where(is_small, cosine_part, 1.0), 0.0)
-    small = cosine_part / (size * _arctan_ratio(z * z))
+    is_small = (cosine_part > 0) & ((height * size) ** 2 < 1e-3 * cosine_part**2)
+    square = xp.where(is_small, height * size / xp.where(is_small, cosine_part, 1.0), 0.0) ** 2
+    series = 1 - square * (1 / 3 - square * (1 / 5 - square * (1 / 7 - square / 9)))  # of arctan(z) / z
     # Negative round-off of the height would turn the angle to the other side.
     angle = xp.arctan2(xp.abs(height) * size, xp.where(is_small | (height == 0) & (cosine_part == 0), 1.0, cosine_part))
-    return xp.where(is_small, small, height / xp.where(angle == 0, 1.0, angle))
-
-
-def _arctan_ratio(square: Any) -> Any:
-    """Return arctan(z) / z of z^2."""
-    xp = namespace(square)
-    is_tiny = square < 1e-3
-    root = xp.sqrt(xp.where(is_tiny, 1.0, square))
-    series = 1 - square / 3 + square**2 / 5 - square**3 / 7 + square**4 / 9
-    return xp.where(is_tiny, series, xp.arctan(root) / root)
+    return xp.where(is_small, cosine_part / (size * series), height / xp.where(angle == 0, 1.0, angle))

@@ -497,6 +497,22 @@ def test_data_outside_the_domain_are_named():
         build_stages(Swapped(), SMALL)
 
 
+def test_a_condition_on_no_part_of_the_boundary_is_an_error():
+    """Also where the transform meets it exactly, and no point is drawn on it."""
+
+    class Left(Decay):
+        """Exact on a part that the domain does not have."""
+
+        def conditions(self):
+            return (*super().conditions(), dirichlet("x_mn", {"u": 0.0}))
+
+        def exact_conditions(self):
+            return ("x_mn",)
+
+    with pytest.raises(UnknownNameError, match=r"unknown boundary part of SpaceTime 'x_mn'. Did you mean 'x_min'\?"):
+        build_stages(Left(), SMALL)
+
+
 def test_a_fresh_run_forgets_the_old_checkpoint(tmp_path):
     """Without resume an earlier checkpoint is gone before the first step; with it, another problem's is refused."""
     recipe = dataclasses.replace(SMALL, stages=(StageConfig(steps=10),))
