@@ -27,7 +27,7 @@ from pdesolve.flow import (
 from pdesolve.flow.field_methods import AS_CODED, AS_PUBLISHED
 from pdesolve.method import Monitor
 from pdesolve.solution import Solution
-from problems import Darcy1D, Poisson1D
+from problems import Darcy1D, HeatSpaceTime, Poisson1D
 
 from .line import Parabola
 
@@ -178,3 +178,54 @@ def test_messages():
         method.run(Darcy1D(), small_recipe(weights={"residual": 2.0}), Monitor())
     with pytest.raises(PdesolveError, match="`weight` must not be negative"):
         WeightedResidual(weight=-1.0)
+
+
+def test_ensemble_given_observations(run, tmp_path, capsys):
+    """The file has mean and deviation of the samples; fields agree with what is observed, exactly if projected."""
+    _, out = run
+    table, fields = tmp_path / "wells.csv", tmp_path / "a.h5"
+    table.write_text("x, p, K\n0.2, 0.4, \n0.6, , 1.5\n0.8, -0.3,\n")
+    words = ["sample", str(out), "--out", str(fields), "-n", "6", "--observe", str(table)]
+    assert main([*words, "--conditioning", "projection", "--steps", "7"]) == 0
+    assert "6 samples; 3 observations, projection; 7 evaluations each" in capsys.readouterr().out
+    dataset, header = io.read(fields)
+    np.testing.assert_allclose(dataset["p"].interp(x=[0.2, 0.8]), np.tile([0.4, -0.3], (6, 1)), atol=1e-9)
+    np.testing.assert_allclose(dataset["K"].interp(x=0.6), 1.5, atol=1e-9)
+    assert header["provenance"]["num_observations"] == 3 and header["provenance"]["conditioning"] == "projection"
+    for name in ("p", "K"):
+        assert dataset[name].dims == ("sample", "x") and dataset[f"{name}_mean"].dims == ("x",)
+        np.testing.assert_allclose(dataset[f"{name}_mean"], dataset[name].mean("sample"), rtol=1e-12)
+        np.testing.assert_allclose(dataset[f"{name}_deviation"], dataset[name].std("sample"), rtol=1e-12, atol=1e-12)
+    assert main([*words, "--noise", "0.01", "--quiet"]) == 0
+    given, _ = io.read(fields)
+    assert given["p"].interp(x=0.2).std() < 0.1 * dataset["p"].isel(x=4).std()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--noise", "0.1"], "`--noise` is for observations: give a file of them by --observe"),
+        (["--observe", "wells.txt"], "a table is read from .csv, .npz, .h5, .hdf5; got '.txt'"),
+        (["--observe", "missing.csv"], "missing.csv: no such file"),
+        (["--observe", "wells.csv", "--conditioning", "moment"], "Did you mean 'moments'"),
+        (["--observe", "wells.csv", "--conditioning", "projection", "--noise", "1"], "meets observations exactly"),
+    ],
+)
+def test_what_observations_must_be(run, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wells.csv").write_text("x,p\n0.2,0.4\n")
+    assert main(["sample", str(run[1]), "-n", "2", "--quiet", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_axes_of_space_and_time(tmp_path):
+    """A family whose fields have time behind space keeps that order in an ensemble, whatever the file's."""
+    if "heat_space_time" not in registry.names("problems"):
+        pytest.skip("this installation does not register the problem")
+    recipe = dataclasses.replace(small_recipe(method="fm", steps=1), seed=0)
+    solution = solve(HeatSpaceTime(duration=3.0), recipe, name="heat_space_time", out=tmp_path)
+    assert main(["sample", str(tmp_path), "-n", "3", "--quiet"]) == 0
+    dataset, _ = io.read(tmp_path / "samples" / "heat_space_time.h5")
+    expected = FlowMatching().sample(solution.model, jax.random.key(0), 3, (1, 8, 8)).value[:, 0]
+    np.testing.assert_allclose(dataset["u"].transpose("sample", "x", "time"), expected, rtol=1e-12)
