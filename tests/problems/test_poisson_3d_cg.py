@@ -48,7 +48,7 @@ def test_order_of_convergence_without_holes(manufactured):
     assert errors[-1] < 3e-5
 
 
-@pytest.mark.parametrize("waves", [(0, 0, 0), (1, 2, 1), (2, 10, 5)])
+@pytest.mark.parametrize("waves", [(0, 0, 0), (3, 3, 3), (2, 9, 4)])
 def test_weak_form_holds_on_the_reference(waves):
     r"""With $v = \cos a x \cos b y \cos c z$, no flux through the faces, values of u alone are left in the weak form:
 
@@ -82,8 +82,8 @@ def test_weak_form_holds_on_the_reference(waves):
         ]
         outward = -(np.stack(slopes, -1) * directions).sum(axis=1)  # out of the domain is into the ball
         total += radius**2 * solid @ (u(surface) * outward)
-    # The reference's bound is 4e-4; quadratures of splines across their knots leave as much.
-    assert abs(total) < 2e-3 * scale
+    # On balls of nine tenths of the radius the solution leaves eight times as much and more.
+    assert abs(total) < 1e-4 * scale
 
 
 @functools.cache
