@@ -38,13 +38,13 @@ class Multiscale(AbstractSuite):
     title = "Unit cells and structures"
     about = (
         f"{SAMPLES} states of each unit cell by finite elements, of which 100 are the test; every method by its own "
-        f"defaults, but that L-BFGS of VPIONet ends after {LIMIT['VPIONet']:g} s. Errors are relative L2 in percent: of "
-        "mean stresses pooled over samples, of stress fields by component, the mean of the samples. *Loss / optimum*: "
-        "the law's misfit on the strains of the test over the least that any coefficients of the same modes reach. "
-        f"Then structures, on one mesh and in {LOAD_STEPS} increments of the load: EquiNO (seed 0) for every Gauss "
-        "point, and the unit cell solved anew at each, in as many processes as there are threads. Seconds are of the "
-        "solve; the first call of EquiNO, which compiles it, is left out of the ratio and stands apart. Medians over "
-        "seeds."
+        f"defaults, but that L-BFGS of VPIONet ends after {LIMIT['VPIONet']:g} s. Errors are relative L2 in percent: "
+        "of mean stresses pooled over samples, of stress fields by component, the mean of the samples. *Loss / "
+        "optimum*: the law's misfit on the strains of the test over the least that any coefficients of the same modes "
+        f"reach. Then structures, on one mesh and in {LOAD_STEPS} increments of the load: EquiNO (seed 0) for every "
+        "Gauss point, and the unit cell solved anew at each, in as many processes as there are threads. Seconds are "
+        "of the solve; the first call of EquiNO, which compiles it, is left out of the ratio and stands apart. "
+        "Medians over seeds."
     )
 
     def cells(self, options):
