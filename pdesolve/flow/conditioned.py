@@ -12,6 +12,7 @@ from ..errors import PdesolveError, UnknownNameError
 from .field_generator import FieldGenerator
 from .hard_constraints import PCFMSampling, anchored, projected
 from .observations import Observations
+from .physics import Equations
 from .sampling import Integral
 from .samplings import AbstractSampling, check_steps, steps_of
 
@@ -20,6 +21,8 @@ __all__ = ["CONDITIONINGS", "MisfitGuidance", "MomentGuidance", "ObservationProj
 CONDITIONINGS = ("misfit", "moments", "projection")
 """Down the gradient of the misfit; by the moments of the predicted end; by projection onto what is observed."""
 _RIDGE = 1e-8
+_SMALLEST = 1e-2
+"""Of the variances of predictions, over the largest, which are used."""
 
 
 class MomentGuidance(AbstractSampling):
@@ -59,6 +62,8 @@ class MomentGuidance(AbstractSampling):
         def observe(x):
             return self.observations.predicted(equations.denormalise(x))
 
+        unit = _deviations(self.observations, equations, noise)
+
         def slope(x, t):
             """Return the gradient of log p(y | x_t), and the velocity."""
 
@@ -69,8 +74,9 @@ class MomentGuidance(AbstractSampling):
             predicted, pullback, v = jax.vjp(predict, x, has_aux=True)
             (back,) = jax.vmap(pullback)(jnp.eye(predicted.size, dtype=x.dtype))
             covariance = (1.0 - t) ** 2 / t * (jax.vmap(observe)(back) - observe(0.0 * x)[None])
-            weights = _solved(covariance, self.observations.noise, self.observations.values - predicted)
-            return jnp.tensordot(weights, back, axes=1), v
+            covariance = covariance / (unit[:, None] * unit[None])
+            weights = _solved(covariance, self.observations.noise / unit, (self.observations.values - predicted) / unit)
+            return jnp.tensordot(weights / unit, back, axes=1), v
 
         def step(x, pair):
             t, after = pair
@@ -111,9 +117,7 @@ class MisfitGuidance(AbstractSampling):
     def __call__(self, network, noise, key, equations):
         """Integrate under guidance."""
         times = steps_of(self.num_steps, noise.dtype)
-        # Of every observation the deviation of the data: what a normalised field of ones adds.
-        ones = jnp.ones_like(noise)
-        unit = self.observations.predicted(equations.denormalise(ones) - equations.denormalise(0.0 * ones))
+        unit = _deviations(self.observations, equations, noise)
 
         def size(x, t):
             v = network(x, t)
@@ -195,14 +199,26 @@ def conditioned(
     return FieldGenerator(model.network, model.equations, sampling)
 
 
+def _deviations(
+    observations: Observations, equations: Equations, like: Float[Array, " channel *grid"]
+) -> Float[Array, " m"]:
+    """Return the standard deviation of the data for every observation: what a normalised field of ones adds."""
+    ones = jnp.ones_like(like)
+    return observations.predicted(equations.denormalise(ones) - equations.denormalise(0.0 * ones))
+
+
 def _solved(
     covariance: Float[Array, "m m"], noise: Float[Array, " m"], misfit: Float[Array, " m"]
 ) -> Float[Array, " m"]:
-    """Solve with the covariance of the observations; what of it an inexact network makes negative is left out."""
+    """Solve with the covariance of the observations, in the directions in which that of the prediction is positive.
+
+    An inexact network makes it negative in others, where its gradient means nothing; observations at the same place
+    make it zero.
+    """
     values, vectors = jnp.linalg.eigh(0.5 * (covariance + covariance.T))
-    values = jnp.maximum(values, 0.0)
-    positive = (vectors * values[None]) @ vectors.T
-    # Observations at the same place, without errors, would leave the matrix singular.
-    finfo = jnp.finfo(misfit.dtype)
-    ridge = len(values) * finfo.eps * jnp.max(values) + finfo.tiny
-    return jax.scipy.linalg.solve(positive + jnp.diag(noise**2 + ridge), misfit, assume_a="pos")
+    kept = values > _SMALLEST * values[-1]
+    positive = (vectors * jnp.where(kept, values, 0.0)[None]) @ vectors.T
+    onto = (vectors * kept[None]) @ vectors.T
+    # The rest is of any size: it is cut off on both sides.
+    ridge = jnp.finfo(misfit.dtype).eps * jnp.abs(values[-1]) + jnp.finfo(misfit.dtype).tiny
+    return onto @ jax.scipy.linalg.solve(positive + jnp.diag(noise**2 + ridge), onto @ misfit, assume_a="pos")

@@ -109,6 +109,18 @@ def test_the_same_observation_twice():
         np.testing.assert_allclose(some, other, atol=1e-6)
 
 
+def test_an_inexact_velocity_does_not_blow_up(key):
+    """Its predictions have covariances of any sign at early times; what is not positive is not used."""
+    rough = jax.random.normal(key, (8, 8))
+
+    def inexact(x, t):
+        return velocity(x, t) + 0.2 * jnp.tanh(rough @ x.reshape(-1)).reshape(x.shape)
+
+    sampling, noise = MomentGuidance(observations(1e-3), 100), jax.random.normal(key, (16, 2, 4))
+    draw = eqx.filter_jit(jax.vmap(lambda x: sampling(inexact, x, key, equations()).value))
+    assert jnp.max(jnp.abs(draw(noise))) < 30
+
+
 def test_projection_meets_observations(key):
     """To round-off, whatever the noise; with the equation, w = u^2, besides, that is met too."""
     noise, given = jax.random.normal(key, (2, 4)), observations(0.0)
