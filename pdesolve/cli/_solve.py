@@ -256,6 +256,8 @@ def _parser(prog: str, title: str, options: Mapping[str, str], problem: Any) -> 
 
 
 def _add_parameters(group: Any, options: Mapping[str, str], problem: Any) -> None:
+    if not options:  # help without a problem is quick: nothing is imported for it
+        return
     from ..problem import parameters_of
     from ._restate import parameter_line
 
