@@ -177,8 +177,10 @@ def test_help(run):
     """The help shows parameters with description, unit, default and range, the recipe's values, and exit codes."""
     code, out, _ = run("solve", "rod", "--help")
     assert code == 0
-    assert "--conductivity VALUE   thermal conductivity [W/(m K)], positive. Default: 1.5" in out
-    assert "--problem-width VALUE  thickness, 5% of the length, above 0 and at most 10. Default: 1" in out
+    words = " ".join(out.split())  # the width of a column depends on the longest option
+    assert "--conductivity VALUE thermal conductivity [W/(m K)], positive. Default: 1.5" in words
+    assert "--problem-width VALUE thickness, 5% of the length, above 0 and at most 10. Default: 1" in words
+    assert "--steady [VALUE] without the rate, 0 or 1. Default: 0" in words
     assert "Units (or channels) of a hidden layer. Default: 13" in out
     assert "2 stages: adam, then levenberg_marquardt." in out
     assert "exit codes:" in out and "examples:" in out and "run.toml" in out
