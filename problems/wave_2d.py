@@ -19,7 +19,7 @@ _COMPARED = 2
 
 
 class Wave2D(AbstractFamily):
-    r"""Wave equation on a clamped square membrane: from a random deflection at rest to the one some time later.
+    r"""Wave equation on a clamped square membrane: from a random deflection to the one some time later.
 
     $$u_{tt} = c^2 \Delta u \text{ on } (0, 1)^2, \quad u = 0 \text{ on the boundary}, \quad u_t(\cdot, 0) = 0, \quad
     u(\cdot, 0) \mapsto u(\cdot, T),$$

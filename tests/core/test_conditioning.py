@@ -70,6 +70,7 @@ def test_gradient_descent_leaves_what_is_said():
     assert found.left(1e14) == pytest.approx(fixed, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_named_problem_is_diagnosed(capsys):
     """By the command: the recipe and its remedies, each with its number of parameters."""
     words = ["diagnose", "heat_1d", "--network", "mlp", "--spectrum-points", "64", "--width", "6", "--depth", "2"]

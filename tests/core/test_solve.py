@@ -115,6 +115,7 @@ def test_replay_of_a_missed_target_misses_it(tmp_path):
     assert first.status == solve(Heat1D(), again, classical=False).status == "target_missed"
 
 
+@pytest.mark.slow
 def test_single_precision_network():
     """The same recipe in float32, in a process of its own: a model of that type, and an error that it allows."""
     code = (
@@ -137,6 +138,7 @@ def test_method_options_reach_the_method():
             solve(Heat1D(), dataclasses.replace(SMALL, method="classical", **change))
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_equals_uninterrupted(tmp_path):
     """SIGKILL in mid-training, then resume: the same parameters as a run that was left alone, bit for bit."""
     code = (

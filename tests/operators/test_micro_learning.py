@@ -39,6 +39,7 @@ def recipe(method, samples, steps, **options):
     )
 
 
+@pytest.mark.slow
 def test_equino_by_name(samples, tmp_path, capsys):
     """The command line trains from a file; errors are those of the model that the file of the run gives back."""
     text = """

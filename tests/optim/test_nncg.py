@@ -81,6 +81,7 @@ def test_a_quadratic_takes_one_step():
     np.testing.assert_allclose(fit([stage], jnp.zeros(4)).trainables, expected, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_it_polishes_a_network():
     """After L-BFGS it goes on lowering the error, on the same points."""
     base = dataclasses.replace(

@@ -55,6 +55,7 @@ def test_each_has_its_slice_from_the_same_point():
     np.testing.assert_allclose(end(race, 6), ends[int(np.argmin(values))], rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_it_never_returns_the_worse():
     """The loss at what is returned never rises on fixed samples, whoever is running."""
     result, values = losses(Race(slice=2, hold=3, exchange=4), 40)
@@ -72,6 +73,7 @@ def test_the_winner_holds():
     assert len(result.history) >= 4 and {record["racer"] for record in result.history} == {0.0}
 
 
+@pytest.mark.slow
 def test_it_resumes_and_replays(tmp_path):
     """Bit for bit, also in the middle of a race, on adaptive points."""
     recipe = dataclasses.replace(

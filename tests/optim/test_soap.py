@@ -88,6 +88,7 @@ def test_weights_decay_and_rates_fall():
         np.testing.assert_allclose(params["b"], expected, rtol=1e-7)  # optax computes schedules in float32
 
 
+@pytest.mark.slow
 def test_it_is_found_by_name():
     """`--optimiser soap` with a schedule: a hundredth of the error after three hundred steps."""
     options = {"learning_rate": 3e-2, "schedule": "cosine", "b1": 0.9, "b2": 0.999, "precondition_frequency": 2}

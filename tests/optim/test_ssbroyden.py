@@ -156,6 +156,7 @@ def test_new_samples_keep_the_inverse_hessian():
     np.testing.assert_array_equal(broken.inverse, jnp.eye(2))
 
 
+@pytest.mark.slow
 def test_a_problem_is_solved():
     """Poisson in one dimension by name: five digits in four hundred steps on points that move."""
     recipe = dataclasses.replace(

@@ -343,6 +343,7 @@ def test_a_peer_that_crashes_is_a_row(tmp_path, monkeypatch, peer):
     assert "`deepxde-jax/float32/ours/0` skipped" in page
 
 
+@pytest.mark.slow
 def test_our_own_steps_are_measured(tmp_path, space):
     """The script runs in this interpreter as the peers' run in theirs; only its own environment is asked for."""
     cells = step.Step().cells(Options(smoke=True))
@@ -488,6 +489,7 @@ def test_factorisations_agree_with_scipy(space):
     assert factorisations.floor(300) == pytest.approx(4096 * 9e4 + 9e6)
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_the_process(space):
     """More than the interpreter's 10 MB, less than 10 GB; chunks have a column of their own."""
     suite = memory.Memory()
