@@ -241,6 +241,7 @@ def test_pod_modes_hold_the_snapshots(key):
         PODDeepONet(1, snapshots, num_basis=6, key=key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     [
