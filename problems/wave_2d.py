@@ -107,8 +107,8 @@ class Wave2D(AbstractFamily):
     def _transformed(self, start: Float[np.ndarray, "sample K K"], intervals: int) -> Float[np.ndarray, "sample k k"]:
         """Return the amplitudes at the end from the initial values at the inner points of a grid."""
         waves = _sines(np.arange(1, intervals) / intervals, self.modes)
-        found = scipy.fft.dstn(waves @ start @ waves.T, type=1, axes=(1, 2)) / intervals**2
-        return np.asarray(found) * np.cos(self._frequencies(intervals - 1) * self.duration)
+        found = np.asarray(scipy.fft.dstn(waves @ start @ waves.T, type=1, axes=(1, 2))) / intervals**2
+        return found * np.cos(self._frequencies(intervals - 1) * self.duration)
 
     def _errors(self, later: np.ndarray, expected: np.ndarray) -> np.ndarray:
         waves = _sines(np.linspace(0.0, 1.0, expected.shape[-1]), later.shape[-1])
