@@ -20,6 +20,8 @@ __all__ = ["Modes", "blank_modes", "magic_points", "pod_modes"]
 _SCALINGS = ("per_mode", "scalar")
 _SMALL = 1e-7
 """A strain at which the materials are linear to rounding."""
+_NOTHING = 1e-7
+"""What is below this share of a field has lost the digits that put it in equilibrium."""
 
 
 class Modes(eqx.Module):
@@ -92,18 +94,18 @@ def pod_modes(
     A stress mode is unbalanced by the snapshots' own residual times the ratio of the first singular value to its own.
 
     Snapshots of a few per cent strain say little about small strains, where the materials are linear and which
-    structures mostly have. With `linear` the first three modes of each kind span the cell's answers to infinitesimal
-    strains, so that the tangent at zero strain is exact, and the others are of what these leave of the snapshots.
+    structures mostly have. With `linear` three more modes of each kind add to the span the cell's answers to
+    infinitesimal strains, so that the tangent at zero strain is exact.
 
     Args:
         rve: The unit cell, of materials `SaturatingElastic` or `LinearElastic`.
         fluctuations: Periodic displacements at the nodes.
         stresses: At the Gauss points.
-        rank: Modes of each kind.
+        rank: Modes of each kind, without those of `linear`.
         bound: Largest component of the mean strains.
         scaling: `per_mode` ($s_k / \sqrt{n}$ for mode k), or `scalar` (one mean and one standard deviation of all
             coefficients), as published.
-        linear: Whether the first three modes are those of infinitesimal strains; three more solves of the cell.
+        linear: Whether there are three more modes, of infinitesimal strains, which takes three more solves of the cell.
 
     Raises:
         PdesolveError: If shapes do not fit, there are fewer samples than modes, or materials are others.
@@ -120,16 +122,15 @@ def pod_modes(
         )
     if not 1 <= rank <= n:
         raise PdesolveError(f"`rank` must be from 1 to the number of snapshots, {n}; got {rank}.")
-    if linear and rank < 4:
-        raise PdesolveError(f"with modes of infinitesimal strains `rank` must be at least 4, got {rank}.")
-    firsts = _infinitesimal(rve) if linear else (None, None)
+    further = _infinitesimal(rve) if linear else (None, None)
     parts = [
-        _svd(fields.reshape(n, -1).T, rank, scaling, first)
-        for fields, first in zip((fluctuations, stresses), firsts, strict=True)
+        _svd(fields.reshape(n, -1).T, rank, scaling, added)
+        for fields, added in zip((fluctuations, stresses), further, strict=True)
     ]
     (phi, *_), (psi, *_) = parts
-    phi, psi = phi.reshape(-1, 2, rank), psi.reshape(-1, 3, rank)
-    strain = np.stack([rve.strain_of(phi[..., k]) for k in range(rank)], axis=-1)
+    count = phi.shape[1]
+    phi, psi = phi.reshape(-1, 2, count), psi.reshape(-1, 3, count)
+    strain = np.stack([rve.strain_of(phi[..., k]) for k in range(count)], axis=-1)
     return Modes(
         displacement=_fixed(phi),
         strain=_fixed(strain),
@@ -182,20 +183,21 @@ def _infinitesimal(rve: RVE) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _svd(
-    snapshots: np.ndarray, rank: int, scaling: str, first: np.ndarray | None
+    snapshots: np.ndarray, rank: int, scaling: str, further: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return modes, and scales and shifts of their coefficients; the first modes span the columns of `first`."""
-    given = np.zeros((len(snapshots), 0)) if first is None else np.linalg.qr(first)[0]
-    projected = given.T @ snapshots
-    u, s, v = np.linalg.svd(snapshots - given @ projected, full_matrices=False)
-    modes = np.concatenate([given, u], axis=1)[:, :rank]
-    coefficients = np.concatenate([projected, s[:, None] * v])[:rank]
+    """Return modes, and scales and shifts of their coefficients; the last modes are what `further` adds to the span."""
+    modes = np.linalg.svd(snapshots, full_matrices=False)[0][:, :rank]
+    if further is not None:
+        added, sizes, _ = np.linalg.svd(further - modes @ (modes.T @ further), full_matrices=False)
+        # What is in the span but for rounding would be a mode of noise, in no equilibrium: it is a mode of zero.
+        modes = np.concatenate([modes, added * (sizes > _NOTHING * np.linalg.norm(further))[None]], axis=1)
+    coefficients = modes.T @ snapshots
     if scaling == "scalar":
-        return modes, np.full(rank, coefficients.std()), np.full(rank, coefficients.mean())
+        return modes, np.full(modes.shape[1], coefficients.std()), np.full(modes.shape[1], coefficients.mean())
     # Without spread a mode would be switched off: rounding bounds its scale from below.
     spread = np.linalg.norm(coefficients, axis=1)
-    least = 1e-12 * spread.max() if spread.max() > 0 else 1.0
-    return modes, np.maximum(spread, least) / np.sqrt(snapshots.shape[1]), np.zeros(rank)
+    least = 1e-12 * spread[0] if spread[0] > 0 else 1.0
+    return modes, np.maximum(spread, least) / np.sqrt(snapshots.shape[1]), np.zeros(modes.shape[1])
 
 
 def _fixed(values: Sequence | np.ndarray | float) -> Fixed:

@@ -30,12 +30,12 @@ class LearnedUnitCell(AbstractMicroLearning):
     optimum of the loss (`optimum_...`), which no training can pass.
 
     Args:
-        rank: Modes of each kind.
+        rank: Modes of each kind, without those of `linear_modes`.
         scaling: Of the coefficients, `per_mode`, or `scalar` as published.
         loss: `projected`, `published`, `magic` or `variable_projection`.
         collocation: Mean strains at which the law is imposed.
         trend: With `projected`, the odd degree of the trend under the networks (`OddTrend`); 0 for none.
-        linear_modes: Whether the first three modes of each kind are those of infinitesimal strains; see `pod_modes`.
+        linear_modes: Whether there are three more modes of each kind, of infinitesimal strains; see `pod_modes`.
     """
 
     rank: int = eqx.field(static=True, default=16)
@@ -66,7 +66,7 @@ class LearnedUnitCell(AbstractMicroLearning):
     def model(self, problem, rve, train, recipe):
         """Return modes with networks of random weights, and a trend of zero if there is to be one."""
         if train is None:
-            modes = blank_modes(rve, self.rank, problem.bound)
+            modes = blank_modes(rve, self.rank + 3 * self.linear_modes, problem.bound)
         else:
             modes = pod_modes(
                 rve,
@@ -77,7 +77,7 @@ class LearnedUnitCell(AbstractMicroLearning):
                 scaling=self.scaling,
                 linear=self.linear_modes,
             )
-        trend = blank_trend(self.rank, self.trend) if self.trend and self.loss == "projected" else None
+        trend = blank_trend(modes.rank, self.trend) if self.trend and self.loss == "projected" else None
         return EquiNO(modes, **sizes(recipe.network), trend=trend, key=jax.random.key(recipe.seed))
 
     def stages(self, model, problem, rve, train, recipe):
