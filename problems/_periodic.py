@@ -16,13 +16,13 @@ from pdesolve.problem import Classical, refine
 from ._fields import fourier_at, fourier_values, relative_errors, resized
 from ._modes import etdrk4
 
-__all__ = ["AbstractPeriodicFamily", "Rate"]
+__all__ = ["AbstractPeriodicFamily", "Equation"]
 
 _REFINED = 1
 _COMPARED = 2
 _GRIDS = (16, 24, 32, 48, 64, 96, 128, 192, 256)
 
-Rate = tuple[np.ndarray, Callable[[float, np.ndarray], np.ndarray], np.ndarray]
+Equation = tuple[np.ndarray, Callable[[float, np.ndarray], np.ndarray], np.ndarray]
 """Diagonal of the linear part, nonlinear part, and which modes are kept, all of Fourier coefficients."""
 
 
@@ -49,7 +49,7 @@ class AbstractPeriodicFamily(AbstractFamily):
         """Steps of time on as many points."""
 
     @abc.abstractmethod
-    def _rate(self, points: int) -> Rate:
+    def _equation(self, points: int) -> Equation:
         """The equation on as many points; products must not fold back onto kept modes."""
 
     def generate(self, num_samples: int, resolution: int, seed: int) -> FamilyData:
@@ -92,13 +92,31 @@ class AbstractPeriodicFamily(AbstractFamily):
         return dataclasses.replace(answer, seconds=answer.seconds / _COMPARED, evaluate=evaluate)
 
     def _solve(
-        self, start: Complex[np.ndarray, " sample field rows columns"], points: int, steps: int
-    ) -> tuple[Complex[np.ndarray, " sample field new_rows new_columns"], float]:
+        self, start: Complex[np.ndarray, " sample *field rows columns"], points: int, steps: int
+    ) -> tuple[Complex[np.ndarray, " sample *field new_rows new_columns"], float]:
         """Return the Fourier coefficients at the end on `points` points, and the seconds for one sample."""
-        linear, nonlinear, kept = self._rate(points)
-        ends, seconds = [], []
+        solved, seconds = self.frames(start, points, steps)
+        return solved[:, -1], seconds
+
+    def frames(
+        self, start: Complex[np.ndarray, " sample *field rows columns"], points: int, steps: int, intervals: int = 1
+    ) -> tuple[Complex[np.ndarray, " sample frame *field new_rows new_columns"], float]:
+        """Return the Fourier coefficients on `points` points at equal intervals, both ends included.
+
+        Args:
+            start: Coefficients at the start.
+            points: Along each axis.
+            steps: A multiple of `intervals`.
+            intervals: Between frames.
+
+        Returns:
+            The coefficients, and the seconds for one sample.
+        """
+        linear, nonlinear, kept = self._equation(points)
+        options = {"duration": self.duration, "steps": steps, "every": steps // intervals}
+        solved, seconds = [], []
         for state in resized(start, points) * kept:
             began = time.perf_counter()
-            ends.append(etdrk4(state, linear, nonlinear, duration=self.duration, steps=steps, every=steps)[-1])
+            solved.append(etdrk4(state, linear, nonlinear, **options))
             seconds.append(time.perf_counter() - began)
-        return np.array(ends), float(np.median(seconds))
+        return np.array(solved), float(np.median(seconds))

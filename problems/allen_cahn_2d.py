@@ -11,7 +11,7 @@ from pdesolve.config import DataConfig, NetworkConfig, Recipe, StageConfig
 from pdesolve.problem import parameter
 
 from ._fields import fourier_values, frequencies, periodic_field, resized
-from ._periodic import AbstractPeriodicFamily, Rate
+from ._periodic import AbstractPeriodicFamily, Equation
 
 __all__ = ["AllenCahn2D"]
 
@@ -70,7 +70,7 @@ class AllenCahn2D(AbstractPeriodicFamily):
         """The reaction, not the grid, limits a step of the exponential integrator; for a ratio of both fixed."""
         return max(8, math.ceil(self.duration * (1 + self.rate) * points / 16))
 
-    def _rate(self, points: int) -> Rate:
+    def _equation(self, points: int) -> Equation:
         k, l = frequencies(points)  # noqa: E741
         # On twice as many points cubes of kept modes fold back onto dropped ones only.
         kept, fine = (np.abs(k) < points / 2) & (l < points / 2), 2 * points

@@ -11,7 +11,7 @@ from pdesolve.config import DataConfig, NetworkConfig, Recipe, StageConfig
 from pdesolve.problem import parameter
 
 from ._fields import fourier_values, frequencies, periodic_field
-from ._periodic import AbstractPeriodicFamily, Rate
+from ._periodic import AbstractPeriodicFamily, Equation
 
 __all__ = ["Burgers2D"]
 
@@ -71,7 +71,7 @@ class Burgers2D(AbstractPeriodicFamily):
         """Velocities are below 2.5: a step moves fronts by less than the grid spacing."""
         return max(1, math.ceil(3 * self.duration * points))
 
-    def _rate(self, points: int) -> Rate:
+    def _equation(self, points: int) -> Equation:
         k, l = frequencies(points)  # noqa: E741
         # Products of two kept modes fold back onto dropped ones only (Orszag's 2/3 rule).
         kept = (np.abs(k) < points / 3) & (l < points / 3)

@@ -1,30 +1,25 @@
 """Navier-Stokes equations in the plane, periodic: from a random vorticity to the vorticity some time later."""
 
-import dataclasses
 import math
-import time
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import scipy.fft
 from jaxtyping import Complex
 
 from pdesolve.config import DataConfig, NetworkConfig, Recipe, StageConfig
-from pdesolve.family import AbstractFamily, FamilyData
-from pdesolve.problem import Classical, parameter, refine
+from pdesolve.problem import parameter
 
-from ._fields import fourier_at, fourier_values, frequencies, periodic_field, relative_errors, resized
-from ._modes import etdrk4
+from ._fields import frequencies, periodic_field
+from ._periodic import AbstractPeriodicFamily, Equation
 
 __all__ = ["NavierStokes2D"]
 
 _MODES = 21
 """Those that 64 points hold after dealiasing."""
-_REFINED = 2
-_COMPARED = 4
 
 
-class NavierStokes2D(AbstractFamily):
+class NavierStokes2D(AbstractPeriodicFamily):
     r"""Navier-Stokes equations on a torus: from a random vorticity to the vorticity some time later.
 
     $$w_t + v \cdot \nabla w = \nu \Delta w + f, \quad v = (\psi_y, -\psi_x), \quad -\Delta \psi = w
@@ -47,56 +42,18 @@ class NavierStokes2D(AbstractFamily):
 
     input_names: ClassVar[tuple[str, ...]] = ("w0",)
     field_names: ClassVar[tuple[str, ...]] = ("w",)
-    coordinates: ClassVar[tuple[str, ...]] = ("x", "y")
 
     viscosity: float = parameter(1e-3, "kinematic viscosity", at_least=1e-4, at_most=1.0)
     force: float = parameter(0.1, "amplitude A of the force", at_least=0.0, at_most=1.0)
     duration: float = parameter(10.0, "time T between input and output", above=0.0, at_most=50.0)
 
-    def generate(self, num_samples: int, resolution: int, seed: int) -> FamilyData:
-        """Solve by exponential time differencing, pseudo-spectral in space, without aliasing.
-
-        The error bound is twice the largest change of the first samples when grid and steps are made twice as fine.
-        """
-        points = self._points()
-        steps = self._steps(points)
-        start = self.initial_coefficients(num_samples, seed)
-        solved, seconds = self._solve(start, points, steps)
-        finer, _ = self._solve(start[:_REFINED], 2 * points, 2 * steps)
-        change = relative_errors(solved[:_REFINED], resized(finer, points))
-        coordinate = np.arange(resolution) / resolution
-        return FamilyData(
-            inputs=fourier_values(start, resolution)[:, None],
-            outputs=fourier_values(solved, resolution)[:, None],
-            coordinates={"x": coordinate, "y": coordinate},
-            error_bound=2.0 * float(change.max()),
-            seconds=seconds,
-        )
-
-    def initial_coefficients(self, num_samples: int, seed: int) -> Complex[np.ndarray, "sample rows columns"]:
+    def initial_coefficients(self, num_samples: int, seed: int) -> Complex[np.ndarray, " sample 1 rows columns"]:
         """Return the Fourier coefficients of initial vorticities."""
 
         def variance(squares):
             return np.where(squares == 0, 0.0, 2 * 7.0**3 * (4 * np.pi**2 * squares + 49.0) ** -2.5)
 
-        return periodic_field(variance, num_samples=num_samples, num_modes=_MODES, seed=seed)
-
-    def classical(self, tolerance: float) -> Classical:
-        """Coarsen grid and steps as far as the mean relative L2 error of some samples allows; seconds are for one."""
-        start = self.initial_coefficients(_COMPARED, seed=0)
-        points = self._points()
-        expected, _ = self._solve(start, points, self._steps(points))
-        answer = refine(
-            lambda n: self._solve(start, n, self._steps(n))[0],  # type: ignore[arg-type]
-            [n for n in (8, 12, 16, 24, 32, 48, 64, 96, 128) if n <= points],
-            error=lambda solved: float(relative_errors(resized(solved, points), expected).mean()),  # type: ignore[arg-type]
-            tolerance=tolerance,
-            description="dealiased Fourier series, ETDRK4",
-        )
-        solved: Any = answer.evaluate
-        return dataclasses.replace(
-            answer, seconds=answer.seconds / _COMPARED, evaluate=lambda at: {"w": fourier_at(solved[0], at)}
-        )
+        return periodic_field(variance, num_samples=num_samples, num_modes=_MODES, seed=seed)[:, None]
 
     def recipe(self) -> Recipe:
         """A small Fourier neural operator, with coordinates as input, because the force depends on the place."""
@@ -116,38 +73,11 @@ class NavierStokes2D(AbstractFamily):
         """Steps of 0.04 on 64 points: velocities are below 0.4, and the fluid moves by less than the grid spacing."""
         return max(1, math.ceil(self.duration * points / 2.56))
 
-    def _solve(
-        self, start: Complex[np.ndarray, "sample rows columns"], points: int, steps: int
-    ) -> tuple[Complex[np.ndarray, "sample new_rows new_columns"], float]:
-        """Return the Fourier coefficients at the end on `points` points, and the seconds for one sample."""
-        solved, seconds = self.frames(start, points, steps)
-        return solved[:, -1], seconds
-
-    def frames(
-        self, start: Complex[np.ndarray, "sample rows columns"], points: int, steps: int, intervals: int = 1
-    ) -> tuple[Complex[np.ndarray, "sample frame new_rows new_columns"], float]:
-        """Return the Fourier coefficients on `points` points at equal intervals, both ends included.
-
-        Args:
-            start: Coefficients at the start.
-            points: Along each axis.
-            steps: A multiple of `intervals`.
-            intervals: Between frames.
-
-        Returns:
-            The coefficients, and the seconds for one sample.
-        """
-        linear, nonlinear, kept = _equation(points, self.viscosity, self.force)
-        options = {"duration": self.duration, "steps": steps, "every": steps // intervals}
-        solved, seconds = [], []
-        for c in resized(start, points) * kept:
-            began = time.perf_counter()
-            solved.append(etdrk4(c, linear, nonlinear, **options))
-            seconds.append(time.perf_counter() - began)
-        return np.array(solved), float(np.median(seconds))
+    def _equation(self, points: int) -> Equation:
+        return _equation(points, self.viscosity, self.force)
 
 
-def _equation(points: int, viscosity: float, force: float) -> tuple[np.ndarray, Any, np.ndarray]:
+def _equation(points: int, viscosity: float, force: float) -> Equation:
     r"""Return the linear and the nonlinear part of the rate of change, and which modes are kept.
 
     By $v \cdot \nabla w = (\partial_{xx} - \partial_{yy})(v_1 v_2) + \partial_{xy}(v_2^2 - v_1^2)$ four transforms do,

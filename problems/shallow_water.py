@@ -11,7 +11,7 @@ from pdesolve.config import DataConfig, NetworkConfig, Recipe, StageConfig
 from pdesolve.problem import parameter
 
 from ._fields import fourier_values, frequencies, periodic_field
-from ._periodic import AbstractPeriodicFamily, Rate
+from ._periodic import AbstractPeriodicFamily, Equation
 
 __all__ = ["ShallowWater"]
 
@@ -79,7 +79,7 @@ class ShallowWater(AbstractPeriodicFamily):
         """Waves and water together are slower than 1.6: a step is less than the grid spacing."""
         return max(1, math.ceil(2 * self.duration * points))
 
-    def _rate(self, points: int) -> Rate:
+    def _equation(self, points: int) -> Equation:
         k, l = frequencies(points)  # noqa: E741
         # Products of two kept modes fold back onto dropped ones only (Orszag's 2/3 rule).
         kept = (np.abs(k) < points / 3) & (l < points / 3)
