@@ -372,16 +372,8 @@ class PINN(AbstractMethod):
                 verdict["doubt"] = f"a second seed diverged: {second.reason}"
         if problem.unknowns():
             verdict["identified"] = {name: float(value) for name, value in result.trainables.unknowns.items()}
-            noise = {
-                term_name(condition, field): condition.noise
-                for condition in problem.conditions()
-                for field in condition.fields
-                if condition.kind == "observations"
-            }
-            if noise and recipe.windows == 1 and result.status not in ("diverged", "interrupted"):
-                objective = build_objective(problem, recipe, problem.domain())
-                names = tuple(verdict["identified"])
-                verdict["standard_error"] = standard_errors(objective, result.trainables, noise, names)
+            if recipe.windows == 1 and result.status not in ("diverged", "interrupted"):
+                verdict |= self._standard_errors(problem, recipe, result.trainables)
         return Outcome(
             dataset=comparison.dataset(evaluate),
             verdict=verdict,
@@ -411,6 +403,19 @@ class PINN(AbstractMethod):
             return {name: values[:, i] for i, name in enumerate(problem.field_names)}
 
         return evaluate
+
+    def _standard_errors(self, problem: AbstractProblem, recipe: Recipe, ansatz: Ansatz) -> dict[str, Any]:
+        """Return how far errors of observations can have moved the unknown coefficients, if there are observations."""
+        noise = {
+            term_name(condition, field): condition.noise
+            for condition in problem.conditions()
+            for field in condition.fields
+            if condition.kind == "observations"
+        }
+        if not noise:
+            return {}
+        objective = build_objective(problem, recipe, problem.domain())
+        return {"standard_error": standard_errors(objective, ansatz, noise, tuple(ansatz.unknowns))}
 
     def _train(
         self, problem: AbstractProblem, recipe: Recipe, comparison: Comparison, monitor: Monitor

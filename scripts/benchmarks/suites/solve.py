@@ -42,7 +42,7 @@ class Solve(AbstractSuite):
         "float64; DeepXDE's JAX backend has neither, nor float64, and stays with Adam. Repeated compilations of "
         "jinns are not counted. Packages with OpenMP threads get one or all cores, whichever takes more steps in "
         "a trial. *First*: the time to the first error that is measured, hence set-up, compilation and a few steps; "
-        "it is nearly all of our time to 1e-2 where that is short, and a limit of the ratio there. A dash: not reached."
+        "our time to 1e-2 cannot fall below it, nor the ratio rise above the other's time over it. A dash: not reached."
     )
 
     def cells(self, options):
